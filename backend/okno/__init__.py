@@ -1,0 +1,1 @@
+"""Okno: a company's CRM in one window."""

@@ -1,0 +1,175 @@
+"""Settings of one deployment: `config/okno.toml`, then environment variables on top.
+
+An unknown key, a wrong type or a missing secret stops the start with an error that names the key.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from okno.errors import ConfigurationError
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class HttpSettings(_Section):
+    """Where the API and the web application are served."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=1, le=65535)
+    public_url: str | None = Field(default=None, description="Origin seen by browsers; by default http://localhost:<port>")
+
+
+class DatabaseSettings(_Section):
+    """Okno's own PostgreSQL. Without `url` an embedded server under the data folder is used."""
+
+    url: str | None = Field(default=None, description="postgresql://… of the owner of the schema; runs migrations")
+    app_url: str | None = Field(default=None, description="postgresql://… of the running application; by default `url` with role okno_app")
+    pool_size: int = Field(default=10, ge=1, le=200)
+
+
+class OidcSettings(_Section):
+    """An OpenID Connect provider. Groups decide the teams, see config/roles/."""
+
+    issuer: str
+    client_id: str
+    client_secret: str = Field(description="reference: env:NAME or file:PATH")
+    login_claim: str = "preferred_username"
+    groups_claim: str = "groups"
+    scopes: tuple[str, ...] = ("openid", "profile", "email")
+
+
+class IdentitySettings(_Section):
+    """Sign-in and sessions."""
+
+    oidc: OidcSettings | None = None
+    session_idle_seconds: int = Field(default=8 * 3600, ge=60)
+    session_lifetime_seconds: int = Field(default=24 * 3600, ge=60)
+    session_rotate_seconds: int = Field(default=900, ge=60)
+
+
+class AuditSettings(_Section):
+    """The journal."""
+
+    group_commit_milliseconds: int = Field(default=2, ge=0, le=1000)
+
+
+class SandboxSettings(_Section):
+    """The generated demo company and its simulated systems."""
+
+    enabled: bool = True
+    employees: int = Field(default=50_000, ge=50, le=2_000_000)
+    seed: int = 20261101
+
+
+class Settings(_Section):
+    """All settings. Paths are absolute once loaded."""
+
+    mode: Literal["development", "production"] = "production"
+    data_dir: Path = Path(".okno")
+    config_dir: Path = Path("config")
+    policies_dir: Path = Path("policies")
+    widgets_dir: Path = Path("widgets")
+    frontend_dir: Path = Path("frontend/dist")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    http: HttpSettings = HttpSettings()
+    database: DatabaseSettings = DatabaseSettings()
+    identity: IdentitySettings = IdentitySettings()
+    audit: AuditSettings = AuditSettings()
+    sandbox: SandboxSettings = SandboxSettings()
+
+    @property
+    def public_url(self) -> str:
+        return self.http.public_url or f"http://localhost:{self.http.port}"
+
+
+# variable -> path of the key in okno.toml
+ENVIRONMENT: Mapping[str, tuple[str, ...]] = {
+    "OKNO_MODE": ("mode",),
+    "OKNO_DATA_DIR": ("data_dir",),
+    "OKNO_CONFIG_DIR": ("config_dir",),
+    "OKNO_POLICIES_DIR": ("policies_dir",),
+    "OKNO_WIDGETS_DIR": ("widgets_dir",),
+    "OKNO_FRONTEND_DIR": ("frontend_dir",),
+    "OKNO_LOG_LEVEL": ("log_level",),
+    "HOST": ("http", "host"),
+    "PORT": ("http", "port"),
+    "OKNO_PUBLIC_URL": ("http", "public_url"),
+    "DATABASE_URL": ("database", "url"),
+    "OKNO_APP_DATABASE_URL": ("database", "app_url"),
+    "OKNO_SANDBOX": ("sandbox", "enabled"),
+    "OKNO_SANDBOX_EMPLOYEES": ("sandbox", "employees"),
+    "OKNO_OIDC_ISSUER": ("identity", "oidc", "issuer"),
+    "OKNO_OIDC_CLIENT_ID": ("identity", "oidc", "client_id"),
+    "OKNO_OIDC_CLIENT_SECRET": ("identity", "oidc", "client_secret"),
+}
+
+
+def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
+    """Reads the settings of this process.
+
+    Raises:
+        ConfigurationError: a key is unknown or has a wrong value; the message lists every one with its place.
+    """
+    env = os.environ if environment is None else environment
+    config_dir = Path(env.get("OKNO_CONFIG_DIR", "config"))
+    file = config_dir / "okno.toml"
+    raw: dict[str, Any] = {}
+    if file.exists():
+        try:
+            raw = tomllib.loads(file.read_text(encoding="utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ConfigurationError(f"{file} is not valid TOML: {error}") from error
+    origin = {}
+    for variable, path in ENVIRONMENT.items():
+        if (value := env.get(variable)) not in (None, ""):
+            _put(raw, path, value)
+            origin[path] = variable
+    try:
+        settings = Settings.model_validate(raw)
+    except ValidationError as error:
+        lines = []
+        for problem in error.errors(include_url=False, include_input=False):
+            path = tuple(str(part) for part in problem["loc"])
+            place = f"environment variable {origin[path]}" if path in origin else f"{file}, key {'.'.join(path)}"
+            lines.append(f"{place}: {problem['msg']}")
+        raise ConfigurationError("Settings are wrong:\n  " + "\n  ".join(lines)) from error
+    absolute = {
+        name: getattr(settings, name).expanduser().resolve()
+        for name in ("data_dir", "config_dir", "policies_dir", "widgets_dir", "frontend_dir")
+    }
+    return settings.model_copy(update={**absolute, "config_dir": config_dir.expanduser().resolve()})
+
+
+def read_secret(reference: str, environment: Mapping[str, str] | None = None) -> str:
+    """Resolves `env:NAME` or `file:PATH` to the secret itself. Secrets stand nowhere else.
+
+    Raises:
+        ConfigurationError: the reference has another form, or what it names is missing. The message names the reference only.
+    """
+    env = os.environ if environment is None else environment
+    scheme, _, name = reference.partition(":")
+    if scheme == "env" and name:
+        if value := env.get(name):
+            return value
+        raise ConfigurationError(f"secret {reference}: the environment variable {name} is not set")
+    if scheme == "file" and name:
+        try:
+            return Path(name).read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise ConfigurationError(f"secret {reference}: cannot read the file ({error.strerror})") from error
+    raise ConfigurationError("a secret is given as env:NAME or file:PATH, never as its value")
+
+
+def _put(raw: dict[str, Any], path: tuple[str, ...], value: str) -> None:
+    for part in path[:-1]:
+        raw = raw.setdefault(part, {})
+        if not isinstance(raw, dict):
+            raise ConfigurationError(f"key {'.'.join(path)} is not in a table in okno.toml")
+    raw[path[-1]] = value

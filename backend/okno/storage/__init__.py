@@ -1,0 +1,1 @@
+"""Okno's own PostgreSQL: engine, embedded server, migrations."""

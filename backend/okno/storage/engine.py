@@ -1,0 +1,105 @@
+"""The connection pool and the transaction, the unit in which requests and jobs write."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
+
+from okno.errors import ConfigurationError, Unavailable
+
+APP_ROLE = "okno_app"
+
+# SQLSTATE classes of "the server is not there": 08 connection, 57P0x shutdown, 53 out of resources, 25006 read-only
+_GONE = ("08", "57P", "53", "25006")
+
+
+class Database:
+    """Okno's database. One for each process; `transaction()` hands out sessions."""
+
+    def __init__(self, engine: AsyncEngine, *, connection: AsyncConnection | None = None) -> None:
+        self._engine = engine
+        self._connection = connection
+
+    @classmethod
+    def connect(
+        cls, url: str, *, role: str | None = APP_ROLE, pool_size: int = 10, application_name: str = "okno"
+    ) -> "Database":
+        """Opens a pool lazily; nothing is connected yet.
+
+        Args:
+            url: postgresql://… ; a Unix socket folder goes into `?host=`.
+            role: the database role to act as after connecting (SET ROLE); None keeps the login's own.
+        """
+        if not url.startswith(("postgresql://", "postgres://")):
+            raise ConfigurationError("DATABASE_URL has to start with postgresql://")
+        server_settings = {"application_name": application_name, "timezone": "UTC"}
+        if role is not None:
+            server_settings["role"] = role
+        engine = create_async_engine(
+            "postgresql+asyncpg://" + url.split("://", 1)[1],
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=5,
+            pool_pre_ping=True,
+            connect_args={"server_settings": server_settings, "timeout": 5, "command_timeout": 30},
+        )
+        return cls(engine)
+
+    @classmethod
+    def bound(cls, connection: AsyncConnection) -> "Database":
+        """A database whose transactions are savepoints of the one given connection; tests roll it back."""
+        return cls(connection.engine, connection=connection)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncSession]:
+        """One transaction: committed when the block ends, rolled back when it raises.
+
+        Raises:
+            Unavailable: the server cannot be reached, shuts down or is read-only. Whether a commit that was under
+                way took effect is then not known to the caller.
+        """
+        try:
+            if self._connection is not None:
+                session = AsyncSession(
+                    self._connection, join_transaction_mode="create_savepoint", expire_on_commit=False
+                )
+            else:
+                session = AsyncSession(self._engine, expire_on_commit=False)
+            async with session, session.begin():
+                yield session
+        except (OperationalError, InterfaceError, DBAPIError) as error:
+            if is_gone(error):
+                raise Unavailable(
+                    "The database does not answer; nothing was changed. Try again in a moment."
+                ) from error
+            raise
+        except (OSError, TimeoutError) as error:
+            raise Unavailable(
+                "The database does not answer; nothing was changed. Try again in a moment."
+            ) from error
+
+    async def ping(self) -> None:
+        """Asks the server for one row.
+
+        Raises:
+            Unavailable: no answer.
+        """
+        async with self.transaction() as session:
+            await session.execute(text("SELECT 1"))
+
+    async def dispose(self) -> None:
+        """Closes the pool."""
+        await self._engine.dispose()
+
+
+def is_gone(error: BaseException) -> bool:
+    """Whether the error says that the server went away rather than that the statement was wrong."""
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return True
+    original = getattr(error, "orig", error)
+    state = getattr(original, "sqlstate", None)
+    if state is None:
+        return isinstance(original, OSError | TimeoutError) or isinstance(error, InterfaceError)
+    return str(state).startswith(_GONE)

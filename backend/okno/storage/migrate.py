@@ -1,0 +1,70 @@
+"""Brings the database to the newest revision and tells where tables and models differ."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, MetaData, text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+# any constant will do: it keeps two processes that start at once from migrating side by side
+_LOCK = 0x6F6B6E6F
+
+
+def config() -> Config:
+    """Alembic's configuration; there is no ini file, all of it stands here."""
+    result = Config()
+    result.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    result.set_main_option("path_separator", "os")
+    return result
+
+
+def head() -> str:
+    """The newest revision known to this code."""
+    revision = ScriptDirectory.from_config(config()).get_current_head()
+    assert revision is not None
+    return revision
+
+
+async def upgrade(url: str) -> tuple[str | None, str]:
+    """Migrates the database at `url` (as its owner). Gives the revision before and after."""
+    before = await _run(url, _upgrade)
+    return before, head()
+
+
+async def differences(url: str, metadata: MetaData) -> Sequence[Any]:
+    """What Alembic would still have to change for the tables to equal the models; empty when they agree."""
+    found: Sequence[Any] = await _run(url, lambda connection: _differences(connection, metadata))
+    return found
+
+
+def _upgrade(connection: Connection) -> str | None:
+    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+    before = MigrationContext.configure(connection).get_current_revision()
+    if before != head():
+        settings = config()
+        settings.attributes["connection"] = connection
+        command.upgrade(settings, "head")
+    return before
+
+
+def _differences(connection: Connection, metadata: MetaData) -> Sequence[Any]:
+    context = MigrationContext.configure(
+        connection, opts={"compare_type": True, "compare_server_default": True}
+    )
+    return list(compare_metadata(context, metadata))
+
+
+async def _run(url: str, work: Any) -> Any:
+    engine = create_async_engine("postgresql+asyncpg://" + url.split("://", 1)[1], poolclass=NullPool)
+    try:
+        async with engine.begin() as connection:
+            return await connection.run_sync(work)
+    finally:
+        await engine.dispose()

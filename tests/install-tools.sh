@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# Installs the Debian packages that the tests drive: a browser and a real directory server.
+set -euo pipefail
+
+missing=()
+[ -x /usr/bin/chromium ] || missing+=(chromium)
+[ -x /usr/sbin/slapd ] || missing+=(slapd)
+[ -x /usr/bin/ldapadd ] || missing+=(ldap-utils)
+fc-list 2>/dev/null | grep -qi noto || missing+=(fontconfig fonts-noto-core)
+[ ${#missing[@]} -eq 0 ] && exit 0
+
+if [ "$(id -u)" -ne 0 ]; then
+  echo "The tests need Debian packages that are not here. Run: sudo apt-get install ${missing[*]}" >&2
+  exit 1
+fi
+echo "Installing the tests' Debian packages: ${missing[*]} …"
+export DEBIAN_FRONTEND=noninteractive
+log=$(mktemp)
+# slapd's own service is not wanted: the tests start their own server in a folder of theirs
+{ apt-get update -qq && RUNLEVEL=1 apt-get install -y -qq --no-install-recommends "${missing[@]}"; } >"$log" 2>&1 \
+  || { tail -30 "$log" >&2; exit 1; }

@@ -1,0 +1,69 @@
+"""The embedded server: created once, shared, adopted after a kill, stopped by whom it belongs to."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from okno.storage.bounded_log import BoundedLog
+from okno.storage.embedded import APP, EmbeddedPostgres
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[EmbeddedPostgres]:
+    server = EmbeddedPostgres(tmp_path / "postgres", settings={"fsync": "off"})
+    server.start()
+    yield server
+    server.stop()
+
+
+async def test_data_survives_a_restart(server: EmbeddedPostgres) -> None:
+    await server.ensure_roles()
+    assert await server.ensure_database("okno") is True
+    connection = await asyncpg.connect(server.url("okno"))
+    await connection.execute("CREATE TABLE kept (id int)")
+    await connection.close()
+    server.stop()
+    assert not server.running
+    server.start()
+    await server.ensure_roles()
+    assert await server.ensure_database("okno") is False
+    connection = await asyncpg.connect(server.url("okno"))
+    assert await connection.fetchval("SELECT count(*) FROM kept") == 0
+    await connection.close()
+
+
+def test_a_second_user_shares_the_server_and_does_not_stop_it(
+    server: EmbeddedPostgres, tmp_path: Path
+) -> None:
+    guest = EmbeddedPostgres(tmp_path / "postgres")
+    guest.start()
+    guest.stop()
+    assert server.running
+
+
+def test_a_server_left_by_a_killed_supervisor_is_adopted_and_stopped(
+    server: EmbeddedPostgres, tmp_path: Path
+) -> None:
+    heir = EmbeddedPostgres(tmp_path / "postgres")
+    heir.start(adopt=True)
+    heir.stop()
+    assert not server.running
+
+
+async def test_nobody_enters_without_a_password(server: EmbeddedPostgres) -> None:
+    await server.ensure_roles()
+    url = server.url("postgres", APP)
+    with pytest.raises(asyncpg.InvalidPasswordError):
+        await asyncpg.connect(url.replace(":" + url.split(":")[2].split("@")[0] + "@", ":wrong@"))
+
+
+def test_a_log_never_takes_more_than_two_files(tmp_path: Path) -> None:
+    log = BoundedLog(tmp_path / "noisy.log", max_bytes=1000)
+    for number in range(500):
+        log.write(b"%d error error error\n" % number)
+    log.close()
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["noisy.log", "noisy.log.1"]
+    assert sum(file.stat().st_size for file in tmp_path.iterdir()) <= 2000
+    assert (tmp_path / "noisy.log").read_bytes().endswith(b"499 error error error\n")

@@ -1,0 +1,85 @@
+"""The database: transactions, roles, and what a caller is told when the server is away."""
+
+from pathlib import Path
+
+import asyncpg
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import ProgrammingError
+
+from okno.errors import ConfigurationError, Unavailable
+from okno.storage import migrate
+from okno.storage.embedded import SUPERUSER, EmbeddedPostgres
+from okno.storage.engine import Database
+from tests.conftest import Cloned
+
+
+async def test_a_transaction_commits_at_its_end_and_rolls_back_when_it_raises(committed: Cloned) -> None:
+    owner = await asyncpg.connect(committed.owner_url)
+    await owner.execute("CREATE TABLE note (body text)")
+    await owner.close()
+    async with committed.db.transaction() as session:
+        await session.execute(text("INSERT INTO note VALUES ('kept')"))
+    with pytest.raises(RuntimeError):
+        async with committed.db.transaction() as session:
+            await session.execute(text("INSERT INTO note VALUES ('dropped')"))
+            raise RuntimeError
+    async with committed.db.transaction() as session:
+        assert (await session.scalars(text("SELECT body FROM note"))).all() == ["kept"]
+
+
+async def test_the_application_can_neither_create_nor_drop_tables(db: Database) -> None:
+    with pytest.raises(ProgrammingError, match="permission denied"):
+        async with db.transaction() as session:
+            await session.execute(text("CREATE TABLE sneaked_in (id int)"))
+
+
+async def test_the_owner_may_act_as_the_application_by_role(committed: Cloned) -> None:
+    database = Database.connect(committed.owner_url)
+    try:
+        async with database.transaction() as session:
+            assert await session.scalar(text("SELECT current_user::text")) == "okno_app"
+    finally:
+        await database.dispose()
+
+
+async def test_an_absent_server_is_unavailable_not_a_trace(tmp_path: Path) -> None:
+    database = Database.connect(f"postgresql://nobody@/nothing?host={tmp_path}")
+    with pytest.raises(Unavailable, match="does not answer"):
+        await database.ping()
+    await database.dispose()
+
+
+async def test_the_pool_recovers_after_its_connections_were_cut(committed: Cloned) -> None:
+    await committed.db.ping()
+    admin = await asyncpg.connect(committed.superuser_url)
+    await admin.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    await admin.close()
+    await committed.db.ping()
+
+
+async def test_a_connection_cut_in_mid_transaction_is_unavailable(committed: Cloned) -> None:
+    with pytest.raises(Unavailable):
+        async with committed.db.transaction() as session:
+            await session.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
+
+
+async def test_migrating_twice_changes_nothing(committed: Cloned) -> None:
+    assert await migrate.upgrade(committed.owner_url) == (migrate.head(), migrate.head())
+
+
+async def test_cyrillic_has_trigrams_and_case(postgres: EmbeddedPostgres, committed: Cloned) -> None:
+    connection = await asyncpg.connect(postgres.url(committed.name, SUPERUSER))
+    try:
+        await connection.execute("CREATE EXTENSION IF NOT EXISTS pg_trgm")
+        assert await connection.fetchval("SELECT array_length(show_trgm('Петров'), 1)") == 7
+        assert await connection.fetchval("SELECT lower('ПЕТРОВ')") == "петров"
+    finally:
+        await connection.close()
+
+
+def test_a_url_of_another_database_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="postgresql://"):
+        Database.connect("mysql://localhost/okno")
