@@ -1,0 +1,1 @@
+"""Who is it: sign-in, sessions, bearer tokens, teams."""

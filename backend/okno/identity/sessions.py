@@ -1,0 +1,215 @@
+"""Server-side sessions and the rotation of their cookie.
+
+The cookie carries `key.secret`; the row finds itself by the key's digest. A rotation makes the shown secret the
+previous one and sends a new one, which the client *confirms* by showing it; then the previous dies after a grace.
+"""
+
+import hmac
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from uuid import UUID, uuid4
+
+from okno.clock import Clock
+from okno.errors import Unauthenticated
+from okno.identity import store
+from okno.identity.credentials import SessionCookie, digest
+from okno.identity.model import Actor
+from okno.identity.models import AccountRow, SessionRow
+from okno.identity.recent import Recent
+from okno.settings import IdentitySettings
+from okno.storage.engine import Database
+
+# How long requests that were under way when the client learned the new secret may still show the previous one.
+GRACE = timedelta(seconds=30)
+# A rotation whose answer got lost leaves the client with the previous secret; after this it is given another new one.
+LOST_ANSWER = timedelta(seconds=60)
+
+
+class Verdict(StrEnum):
+    """Whether the shown cookie opens the session."""
+
+    VALID = "valid"
+    EXPIRED = "expired"
+    REPLAYED = "replayed"
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """The verdict, and what has to be written for the session to stay true."""
+
+    verdict: Verdict
+    confirm: bool = False
+    rotate: bool = False
+    touch: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Authentication:
+    """Who acts, and the cookie's new value when this request rotated it."""
+
+    actor: Actor
+    renewed_cookie: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedSession:
+    """A row not yet stored, and the cookie that will open it."""
+
+    row: SessionRow
+    cookie: SessionCookie = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    actor: Actor
+    ends_at: datetime
+
+
+def judge(session: SessionRow, shown: bytes, *, now: datetime, settings: IdentitySettings) -> Judgement:
+    """Decides about a cookie whose key is right and whose secret has the digest `shown`.
+
+    A secret that is neither the current nor a still tolerated previous one was used by somebody else meanwhile, or is
+    the somebody else: the session has to end (RFC 9700, section 4.14, says the same of refresh tokens).
+    """
+    idle = timedelta(seconds=settings.session_idle_seconds)
+    unseen = now - session.last_seen_at
+    if now >= session.ends_at or unseen >= idle:
+        return Judgement(Verdict.EXPIRED)
+    age = now - session.rotated_at
+    touch = unseen >= min(timedelta(seconds=60), idle / 10)
+    if hmac.compare_digest(shown, session.secret_hash):
+        unconfirmed = session.previous_hash is not None and session.grace_until is None
+        rotate = age >= timedelta(seconds=settings.session_rotate_seconds)
+        return Judgement(Verdict.VALID, confirm=unconfirmed, rotate=rotate, touch=touch)
+    if session.previous_hash is None or not hmac.compare_digest(shown, session.previous_hash):
+        return Judgement(Verdict.REPLAYED)
+    if session.grace_until is None:
+        return Judgement(Verdict.VALID, rotate=age >= LOST_ANSWER, touch=touch)
+    if now < session.grace_until:
+        return Judgement(Verdict.VALID, touch=touch)
+    return Judgement(Verdict.REPLAYED)
+
+
+class Replayed(Unauthenticated):
+    """A cookie that was already replaced came back. Carries the session, which the caller ends."""
+
+    def __init__(self, actor: Actor) -> None:
+        super().__init__("This session was used from elsewhere and has been ended. Sign in again.")
+        self.actor = actor
+
+
+class Sessions:
+    """Starts, finds, rotates and ends sessions."""
+
+    def __init__(
+        self,
+        db: Database,
+        clock: Clock,
+        settings: IdentitySettings,
+        actor_of: Callable[[store.HeldSession, SessionCookie], Actor],
+    ) -> None:
+        self._db = db
+        self._clock = clock
+        self._settings = settings
+        self._actor_of = actor_of
+        self._recent: Recent[_Known] = Recent(clock)
+
+    def prepare(
+        self, account: AccountRow, *, method: str, team_id: str | None = None, ends_at: datetime | None = None
+    ) -> PreparedSession:
+        """A session that does not exist yet, so that it can be recorded before it does.
+
+        Args:
+            ends_at: the end of the session that this one continues; a new one lives its full lifetime.
+        """
+        cookie = SessionCookie.new()
+        now = self._clock.now()
+        row = SessionRow(
+            id=uuid4(),
+            account_id=account.id,
+            method=method,
+            team_id=team_id,
+            key_hash=digest(cookie.key),
+            secret_hash=digest(cookie.secret),
+            rotated_at=now,
+            started_at=now,
+            last_seen_at=now,
+            ends_at=ends_at or now + timedelta(seconds=self._settings.session_lifetime_seconds),
+        )
+        return PreparedSession(row, cookie)
+
+    async def start(self, session: PreparedSession) -> None:
+        async with self._db.transaction() as db:
+            await store.add_session(db, session.row)
+
+    async def get(self, session_id: UUID) -> store.HeldSession:
+        """
+        Raises:
+            Unauthenticated: the session has ended.
+        """
+        async with self._db.transaction() as db:
+            held = await store.find_session_by_id(db, session_id)
+        if held is None:
+            raise Unauthenticated("The session has ended. Sign in again.")
+        return held
+
+    async def authenticate(self, value: str, *, rotate: bool) -> Authentication:
+        """Who the cookie's value is.
+
+        Args:
+            rotate: whether the caller can send a new cookie; without that an old one is never replaced.
+
+        Raises:
+            Replayed: the secret was already replaced; the session must be ended.
+            Unauthenticated: no such session, or it expired.
+        """
+        cookie = SessionCookie.parse(value)
+        if cookie is None:
+            raise Unauthenticated("The session's cookie is malformed. Sign in again.")
+        whole = digest(value)
+        now = self._clock.now()
+        known = self._recent.find(whole)
+        if known is not None and now < known.ends_at:
+            return Authentication(known.actor)
+        async with self._db.transaction() as db:
+            held = await store.find_session(db, digest(cookie.key))
+            if held is None:
+                raise Unauthenticated("The session has ended. Sign in again.")
+            session = held.session
+            shown = digest(cookie.secret)
+            judgement = judge(session, shown, now=now, settings=self._settings)
+            if judgement.verdict is Verdict.EXPIRED:
+                raise Unauthenticated("The session has expired. Sign in again.")
+            actor = self._actor_of(held, cookie)
+            if judgement.verdict is Verdict.REPLAYED:
+                raise Replayed(actor)
+            renewed = None
+            if judgement.rotate and rotate:
+                successor = cookie.rotated()
+                new = digest(successor.secret)
+                if await store.rotate_session(
+                    db, session.id, current=session.secret_hash, shown=shown, new=new, now=now
+                ):
+                    renewed = successor.value
+            elif judgement.confirm:
+                await store.confirm_session(db, session.id, shown, grace_until=now + GRACE)
+            if judgement.touch and renewed is None:
+                await store.touch_session(db, session.id, now=now)
+        self._recent.put(whole, _Known(actor, session.ends_at))
+        return Authentication(actor, renewed)
+
+    async def end(self, session_id: UUID) -> bool:
+        """Ends the session everywhere; other processes notice within two seconds."""
+        async with self._db.transaction() as db:
+            ended = await store.delete_session(db, session_id)
+        self._recent.clear()
+        return ended
+
+    async def delete_past(self) -> int:
+        """Removes sessions that expired; returns how many."""
+        now = self._clock.now()
+        idle_since = now - timedelta(seconds=self._settings.session_idle_seconds)
+        async with self._db.transaction() as db:
+            return await store.delete_past_sessions(db, now=now, idle_since=idle_since)
