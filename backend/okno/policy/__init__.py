@@ -1,0 +1,1 @@
+"""Who may do what, and why: the Polar files of `policies/`, compiled to decisions."""

@@ -1,0 +1,181 @@
+"""`okno policy check` and `okno policy explain`. What they need of other domains the wiring hands in."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import NoReturn
+from uuid import UUID
+
+import click
+
+from okno.errors import OknoError
+from okno.policy.explain import Explanation
+from okno.policy.model import PolicyError, Problem, Rights
+from okno.policy.service import Policy
+
+_DEPENDS = {"Employee": "depends on the employee", "JournalRecord": "depends on the record"}
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """The person that an explanation is about."""
+
+    rights: Rights
+    actor_id: UUID | None
+    employee_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaNames:
+    """What the policy must cover. Fields are "Type.field" of every object type; pages may be None: unchecked."""
+
+    fields: frozenset[str]
+    mutations: frozenset[str]
+    operations: frozenset[str]
+    pages: frozenset[str] | None = None
+
+
+def policy_commands(
+    *,
+    load_policy: Callable[[], Policy],
+    load_rights: Callable[[str], Asker],
+    load_facts: Callable[[str], Mapping[str, object]],
+    schema_names: Callable[[], SchemaNames],
+) -> click.Group:
+    """Builds the command group.
+
+    Args:
+        load_policy: Loads the policy of the deployment; may raise PolicyError.
+        load_rights: The rights that a login has when it signs in now; raises NotFound.
+        load_facts: The facts of an employee, by login, personnel number or id; raises NotFound.
+        schema_names: What the running schema and the sources' manifests consist of.
+    """
+
+    @click.group("policy", help="Who may do what, and why: checks and explains the files in policies/.")
+    def group() -> None:
+        pass
+
+    @group.command("check", help="Finds what the policy does not cover, names wrongly or cannot be compiled.")
+    @click.option("--json", "as_json", is_flag=True, help="Print the problems as JSON.")
+    def check(as_json: bool) -> None:
+        _check(load_policy, schema_names, as_json=as_json)
+
+    @group.command("explain", help="Says which rule allows, or which rules come nearest and what they miss.")
+    @click.option("--as", "login", required=True, help="Login of the person who asks.")
+    @click.option(
+        "--field", help="A field such as Employee.email, or a mutation such as Mutation.operationRun."
+    )
+    @click.option("--operation", help="A ready-made action such as domain.unlock.")
+    @click.option("--page", help="A page such as people.search.")
+    @click.option("--of", "employee", help="Login, personnel number or id of the employee it is about.")
+    @click.option("--json", "as_json", is_flag=True, help="Print the explanation as JSON.")
+    def explain(
+        login: str,
+        field: str | None,
+        operation: str | None,
+        page: str | None,
+        employee: str | None,
+        as_json: bool,
+    ) -> None:
+        if sum(name is not None for name in (field, operation, page)) != 1:
+            raise click.UsageError("Give one of --field, --operation and --page.")
+        try:
+            policy = load_policy()
+            action, resource, name = _target(policy, field, operation, page)
+            asker = _signed_in(load_rights(login))
+            facts = None if employee is None else load_facts(employee)
+        except OknoError as error:
+            raise click.ClickException(error.message) from error
+        me = asker.actor_id if resource == "JournalRecord" else asker.employee_id
+        explanation = policy.explain(asker.rights, action, resource, name, facts, me)
+        if as_json:
+            answer = {"policyVersion": policy.version, "as": login, "of": employee, **explanation.as_json()}
+            click.echo(json.dumps(answer, ensure_ascii=False, indent=2))
+        else:
+            _print(explanation, login, employee)
+
+    return group
+
+
+def _check(
+    load_policy: Callable[[], Policy], schema_names: Callable[[], SchemaNames], *, as_json: bool
+) -> None:
+    version = None
+    problems: tuple[Problem, ...] = ()
+    try:
+        policy = load_policy()
+        version = policy.version
+        names = schema_names()
+        problems = tuple(
+            policy.check(
+                fields=names.fields, mutations=names.mutations, operations=names.operations, pages=names.pages
+            )
+        )
+    except PolicyError as error:
+        problems = error.problems
+    except OknoError as error:
+        raise click.ClickException(error.message) from error
+    if as_json:
+        listed = [{"file": p.file, "line": p.line, "code": p.code, "message": p.message} for p in problems]
+        click.echo(json.dumps({"policyVersion": version, "problems": listed}, ensure_ascii=False, indent=2))
+    else:
+        for problem in problems:
+            click.echo(str(problem))
+        click.echo(
+            f"{len(problems)} problem(s)"
+            if problems
+            else f"policy {version}: every field and action is covered"
+        )
+    if problems:
+        _fail()
+
+
+def _fail() -> NoReturn:
+    raise click.exceptions.Exit(1)
+
+
+def _target(
+    policy: Policy, field: str | None, operation: str | None, page: str | None
+) -> tuple[str, str, str]:
+    if operation is not None:
+        return "run", "Employee", operation
+    if page is not None:
+        return "use", "Okno", page
+    assert field is not None
+    if field.startswith("Mutation."):
+        return "write", "Okno", field
+    if policy.level_of(field) is None:
+        raise click.ClickException(
+            f"{field} has no level: the policy knows no such field, so nobody may read it."
+        )
+    return "read", policy.resource_of(field.partition(".")[0]), field
+
+
+def _signed_in(asker: Asker) -> Asker:
+    """Explains as if the person had signed in with a browser, unless it is said how."""
+    facts = asker.rights.facts
+    if facts & {"session", "token", "service"}:
+        return asker
+    return replace(asker, rights=replace(asker.rights, facts=facts | {"session"}))
+
+
+def _print(explanation: Explanation, login: str, employee: str | None) -> None:
+    verdict = {True: "allowed", False: "denied", None: _DEPENDS.get(explanation.resource, "depends")}[
+        explanation.allowed
+    ]
+    level = f" ({explanation.level})" if explanation.level else ""
+    about = f" of {employee}" if employee else ""
+    may = "may not" if explanation.allowed is False else "may"
+    click.echo(f"{verdict}: {login} {may} {explanation.action} {explanation.field}{level}{about}")
+    for grant in explanation.grants:
+        click.echo(f"  rule       {grant.rule.id}: {grant.rule.sentence}")
+        click.echo(f"  where      {grant.rule.file}:{grant.rule.line}")
+        if grant.condition is not None:
+            click.echo(f"  condition  {grant.condition}")
+    if not explanation.grants and not explanation.nearest:
+        click.echo("  no rule is about it; what no rule allows is denied")
+    for near in explanation.nearest:
+        click.echo(f"  nearest    {near.rule.id}: {near.rule.sentence}")
+        click.echo(f"  where      {near.rule.file}:{near.rule.line}")
+        for term in near.failed:
+            click.echo(f"  missing    {term}")

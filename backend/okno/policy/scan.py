@@ -1,0 +1,126 @@
+"""Reads policy files as text: where each rule and fact stands, and what rules may not be written with.
+
+Oso keeps no positions that its interface would tell, so the lines come from here.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+_TOKEN = re.compile(
+    r"""(?P<space>\s+|\#[^\n]*)
+      | (?P<text>"(?:[^"\\]|\\.)*")
+      | (?P<name>[A-Za-z_][A-Za-z0-9_]*(?:::[A-Za-z0-9_]+)*)
+      | (?P<number>\d+(?:\.\d+)?)
+      | (?P<sign>\?=|:=|==|!=|<=|>=|[^\s])""",
+    re.VERBOSE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    kind: str
+    text: str
+    line: int
+    start: int
+
+    @property
+    def value(self) -> str:
+        """A string's content; of other tokens the token."""
+        if self.kind != "text":
+            return self.text
+        return self.text[1:-1].replace('\\"', '"').replace("\\\\", "\\")
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One sentence of Polar, up to its semicolon. `name` is "" for what is neither a rule nor a fact."""
+
+    file: str
+    line: int
+    name: str
+    arguments: tuple[tuple[Token, ...], ...]
+    body: tuple[Token, ...]
+    span: tuple[int, int]
+
+    def strings(self) -> Iterator[str]:
+        """All strings that occur in it."""
+        for part in (*self.arguments, self.body):
+            yield from (token.value for token in part if token.kind == "text")
+
+    def literal(self, position: int) -> str | None:
+        """The argument, if it is one string."""
+        if position >= len(self.arguments):
+            return None
+        tokens = self.arguments[position]
+        return tokens[0].value if len(tokens) == 1 and tokens[0].kind == "text" else None
+
+    def typed(self, position: int) -> tuple[str, str] | None:
+        """The argument's variable and class, if it is written `variable: Class`."""
+        if position >= len(self.arguments):
+            return None
+        tokens = self.arguments[position]
+        if len(tokens) == 3 and tokens[1].text == ":" and tokens[0].kind == tokens[2].kind == "name":
+            return tokens[0].text, tokens[2].text
+        return None
+
+
+def scan(file: str, text: str) -> list[Statement]:
+    """The statements of one file. Never raises: what is not Polar is left to Oso to refuse."""
+    statements: list[Statement] = []
+    current: list[Token] = []
+    for token in _tokens(text):
+        if token.text == ";":
+            if current:
+                statements.append(_statement(file, current, token.start + 1))
+            current = []
+        else:
+            current.append(token)
+    if current:
+        statements.append(_statement(file, current, len(text)))
+    return statements
+
+
+def _tokens(text: str) -> Iterator[Token]:
+    line = 1
+    for match in _TOKEN.finditer(text):
+        if match.lastgroup != "space":
+            yield Token(match.lastgroup or "sign", match.group(), line, match.start())
+        line += match.group().count("\n")
+
+
+def _statement(file: str, tokens: list[Token], end_offset: int) -> Statement:
+    first = tokens[0]
+    span = (first.start, end_offset)
+    if first.kind != "name" or len(tokens) < 2 or tokens[1].text != "(":
+        return Statement(file, first.line, "", (), tuple(tokens), span)
+    arguments: list[tuple[Token, ...]] = []
+    argument: list[Token] = []
+    depth = 0
+    end = len(tokens)
+    for index, token in enumerate(tokens[1:], start=1):
+        if token.text in ("(", "[", "{"):
+            depth += 1
+            if depth == 1:
+                continue
+        if token.text in (")", "]", "}"):
+            depth -= 1
+            if depth == 0:
+                end = index + 1
+                break
+        if token.text == "," and depth == 1:
+            arguments.append(tuple(argument))
+            argument = []
+        else:
+            argument.append(token)
+    if argument:
+        arguments.append(tuple(argument))
+    return Statement(file, first.line, first.text, tuple(arguments), tuple(tokens[end:]), span)
+
+
+def without(text: str, statements: list[Statement]) -> str:
+    """The text with these statements blanked out; what remains stays on its line."""
+    for statement in statements:
+        start, end = statement.span
+        text = text[:start] + re.sub(r"[^\n]", " ", text[start:end]) + text[end:]
+    return text

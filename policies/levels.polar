@@ -1,0 +1,201 @@
+# How sensitive each field is. `okno policy check` fails while a field of the schema is missing here.
+#
+# public        everybody signed in
+# internal      who serves the employee
+# confidential  private life and security: only the desk whose work needs it
+# secret        only with a role made for it
+
+# The window itself. No row decides it: everybody sees the same.
+
+resource_of("Query", "Okno");
+level("Query.node", "public");
+level("Query.nodes", "public");
+level("Query.me", "public");
+level("Query.employee", "public");
+level("Query.operations", "public");
+level("Query.widgets", "public");
+level("Query.auditRecords", "public");
+level("Query.employees", "internal");
+level("Query.sources", "internal");
+
+# What a federation router asks. The employees behind _entities are decided like everywhere else;
+# _service tells the schema, like introspection.
+level("Query._entities", "public");
+level("Query._service", "internal");
+
+resource_of("_Service", "Okno");
+level("_Service.sdl", "internal");
+
+resource_of("Me", "Okno");
+level("Me.id", "public");
+level("Me.kind", "public");
+level("Me.displayName", "public");
+level("Me.login", "public");
+level("Me.teams", "public");
+level("Me.roles", "public");
+level("Me.permissions", "public");
+level("Me.employee", "public");
+
+resource_of("Team", "Okno");
+level("Team.id", "public");
+level("Team.title", "public");
+
+resource_of("Operation", "Okno");
+level("Operation.id", "public");
+level("Operation.title", "public");
+level("Operation.source", "public");
+level("Operation.sourceTitle", "public");
+level("Operation.risk", "public");
+level("Operation.inputSchema", "public");
+
+resource_of("Widget", "Okno");
+level("Widget.id", "public");
+level("Widget.version", "public");
+level("Widget.view", "public");
+level("Widget.slot", "public");
+level("Widget.manifest", "public");
+level("Widget.document", "public");
+
+resource_of("Source", "Okno");
+level("Source.id", "internal");
+level("Source.title", "internal");
+level("Source.kind", "internal");
+level("Source.state", "internal");
+level("Source.breaker", "internal");
+level("Source.latencyMs", "internal");
+level("Source.lastSuccessAt", "internal");
+level("Source.lastError", "internal");
+
+resource_of("SourceErrorInfo", "Okno");
+level("SourceErrorInfo.code", "internal");
+level("SourceErrorInfo.message", "internal");
+level("SourceErrorInfo.at", "internal");
+
+# Employees. Public is what a colleague may know of anyone; all that a source tells is at least internal.
+# The way to a section and its `meta` (does the source answer, how old is the data) are always readable.
+
+resource_of("Employee", "Employee");
+level("Employee.id", "public");
+level("Employee.displayName", "public");
+level("Employee.latinName", "public");
+level("Employee.position", "public");
+level("Employee.department", "public");
+level("Employee.office", "public");
+level("Employee.country", "public");
+level("Employee.city", "public");
+level("Employee.timeZone", "public");
+level("Employee.hr", "public");
+level("Employee.directory", "public");
+level("Employee.domain", "public");
+level("Employee.equipment", "public");
+level("Employee.login", "internal");
+level("Employee.email", "internal");
+level("Employee.personnelNumber", "internal");
+level("Employee.workPhone", "internal");
+level("Employee.state", "internal");
+level("Employee.protected", "internal");
+level("Employee.manager", "internal");
+level("Employee.managers", "internal");
+level("Employee.indexedAt", "internal");
+
+resource_of("HrSection", "Employee");
+level("HrSection.meta", "public");
+level("HrSection.personnelNumber", "internal");
+level("HrSection.fullName", "internal");
+level("HrSection.latinName", "internal");
+level("HrSection.position", "internal");
+level("HrSection.department", "internal");
+level("HrSection.departmentPath", "internal");
+level("HrSection.managerPersonnelNumber", "internal");
+level("HrSection.office", "internal");
+level("HrSection.country", "internal");
+level("HrSection.city", "internal");
+level("HrSection.timeZone", "internal");
+level("HrSection.hireDate", "internal");
+level("HrSection.leaveUntil", "internal");
+level("HrSection.state", "internal");
+level("HrSection.lastDay", "internal");
+level("HrSection.employmentType", "internal");
+level("HrSection.workPhone", "internal");
+level("HrSection.birthDate", "confidential");
+level("HrSection.homeAddress", "confidential");
+level("HrSection.personalPhone", "confidential");
+level("HrSection.salary", "secret");
+
+resource_of("DirectorySection", "Employee");
+level("DirectorySection.meta", "public");
+level("DirectorySection.userName", "internal");
+level("DirectorySection.displayName", "internal");
+level("DirectorySection.email", "internal");
+level("DirectorySection.phone", "internal");
+level("DirectorySection.title", "internal");
+level("DirectorySection.active", "internal");
+level("DirectorySection.groups", "internal");
+level("DirectorySection.locale", "internal");
+level("DirectorySection.timeZone", "internal");
+level("DirectorySection.manager", "internal");
+level("DirectorySection.modifiedAt", "internal");
+
+resource_of("DomainSection", "Employee");
+level("DomainSection.meta", "public");
+level("DomainSection.login", "internal");
+level("DomainSection.dn", "internal");
+level("DomainSection.enabled", "internal");
+level("DomainSection.locked", "internal");
+level("DomainSection.lockedAt", "internal");
+level("DomainSection.failedLogons", "internal");
+level("DomainSection.passwordChangedAt", "internal");
+level("DomainSection.passwordExpiresAt", "internal");
+level("DomainSection.groups", "internal");
+level("DomainSection.lastLogonAt", "confidential");
+
+resource_of("EquipmentSection", "Employee");
+level("EquipmentSection.meta", "public");
+level("EquipmentSection.items", "internal");
+
+resource_of("EquipmentItem", "Employee");
+level("EquipmentItem.inventoryNumber", "internal");
+level("EquipmentItem.kind", "internal");
+level("EquipmentItem.model", "internal");
+level("EquipmentItem.serial", "internal");
+level("EquipmentItem.issuedOn", "internal");
+level("EquipmentItem.warrantyUntil", "internal");
+level("EquipmentItem.state", "internal");
+
+# The journal.
+
+resource_of("AuditRecord", "JournalRecord");
+level("AuditRecord.id", "internal");
+level("AuditRecord.at", "internal");
+level("AuditRecord.eventType", "internal");
+level("AuditRecord.title", "internal");
+level("AuditRecord.phase", "internal");
+level("AuditRecord.actorName", "internal");
+level("AuditRecord.actorLogin", "internal");
+level("AuditRecord.subjectKind", "internal");
+level("AuditRecord.subjectId", "internal");
+level("AuditRecord.subjectLabel", "internal");
+level("AuditRecord.outcome", "internal");
+level("AuditRecord.detail", "internal");
+level("AuditRecord.policyVersion", "internal");
+level("AuditRecord.rule", "internal");
+level("AuditRecord.requestId", "internal");
+level("AuditRecord.chain", "internal");
+level("AuditRecord.seq", "internal");
+level("AuditRecord.hash", "internal");
+
+# Types that carry no data of their own: pages of lists, results of mutations, the state of a section, an amount.
+# Their fields are public to who was let through to them. A new type is not structural until it stands here.
+
+structural("PageInfo");
+structural("EmployeeConnection");
+structural("EmployeeEdge");
+structural("AuditRecordConnection");
+structural("AuditRecordEdge");
+structural("OperationPreviewPayload");
+structural("OperationRunPayload");
+structural("Change");
+structural("UserError");
+structural("SectionMeta");
+structural("SectionError");
+structural("Money");
