@@ -47,7 +47,9 @@ class ManualClock:
             ValueError: `by` is negative; use `set_wall` to move the wall clock back.
         """
         if by < timedelta(0):
-            raise ValueError(f"advance takes a positive duration, got {by}; set_wall moves the wall clock back")
+            raise ValueError(
+                f"advance takes a positive duration, got {by}; set_wall moves the wall clock back"
+            )
         self._now += by
         self._monotonic += by.total_seconds()
 

@@ -23,14 +23,21 @@ class HttpSettings(_Section):
 
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=1, le=65535)
-    public_url: str | None = Field(default=None, description="Origin seen by browsers; by default http://localhost:<port>")
+    public_url: str | None = Field(
+        default=None, description="Origin seen by browsers; by default http://localhost:<port>"
+    )
 
 
 class DatabaseSettings(_Section):
     """Okno's own PostgreSQL. Without `url` an embedded server under the data folder is used."""
 
-    url: str | None = Field(default=None, description="postgresql://… of the owner of the schema; runs migrations")
-    app_url: str | None = Field(default=None, description="postgresql://… of the running application; by default `url` with role okno_app")
+    url: str | None = Field(
+        default=None, description="postgresql://… of the owner of the schema; runs migrations"
+    )
+    app_url: str | None = Field(
+        default=None,
+        description="postgresql://… of the running application; by default `url` with role okno_app",
+    )
     pool_size: int = Field(default=10, ge=1, le=200)
 
 
@@ -137,7 +144,9 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         lines = []
         for problem in error.errors(include_url=False, include_input=False):
             path = tuple(str(part) for part in problem["loc"])
-            place = f"environment variable {origin[path]}" if path in origin else f"{file}, key {'.'.join(path)}"
+            place = (
+                f"environment variable {origin[path]}" if path in origin else f"{file}, key {'.'.join(path)}"
+            )
             lines.append(f"{place}: {problem['msg']}")
         raise ConfigurationError("Settings are wrong:\n  " + "\n  ".join(lines)) from error
     absolute = {
@@ -163,7 +172,9 @@ def read_secret(reference: str, environment: Mapping[str, str] | None = None) ->
         try:
             return Path(name).read_text(encoding="utf-8").strip()
         except OSError as error:
-            raise ConfigurationError(f"secret {reference}: cannot read the file ({error.strerror})") from error
+            raise ConfigurationError(
+                f"secret {reference}: cannot read the file ({error.strerror})"
+            ) from error
     raise ConfigurationError("a secret is given as env:NAME or file:PATH, never as its value")
 
 

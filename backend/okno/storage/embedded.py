@@ -26,6 +26,7 @@ import psutil
 from okno.errors import ConfigurationError, Unavailable
 from okno.storage.bounded_log import BoundedLog
 
+DATABASE = "okno"
 SUPERUSER = "postgres"
 OWNER = "okno_owner"
 APP = "okno_app"
@@ -42,6 +43,11 @@ class EmbeddedPostgres:
         self._cluster = self._directory / "cluster"
         self._settings = dict(settings or {})
         self._process: subprocess.Popen[bytes] | psutil.Process | None = None
+
+    @property
+    def exists(self) -> bool:
+        """Whether the folder holds a cluster already."""
+        return (self._cluster / "PG_VERSION").exists()
 
     @property
     def running(self) -> bool:
@@ -68,7 +74,7 @@ class EmbeddedPostgres:
             _let_pass(self._directory)
             _let_pass(_binaries())
             os.chown(self._directory, *_ids(user))
-        if not (self._cluster / "PG_VERSION").exists():
+        if not self.exists:
             self._create_cluster(user)
         self._socket_directory().mkdir(mode=0o700, parents=True, exist_ok=True)
         if user is not None:
@@ -223,6 +229,11 @@ class EmbeddedPostgres:
             return (self._cluster / "postmaster.pid").read_text().split("\n")[line].strip()
         except (OSError, IndexError):
             return ""
+
+
+def embedded_urls(server: EmbeddedPostgres) -> dict[str, str]:
+    """The environment by which processes reach Okno's database on the embedded server."""
+    return {"DATABASE_URL": server.url(DATABASE, OWNER), "OKNO_APP_DATABASE_URL": server.url(DATABASE, APP)}
 
 
 def _binaries() -> Path:

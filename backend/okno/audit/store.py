@@ -1,0 +1,391 @@
+"""All SQL of the journal."""
+
+import json
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, cast
+from uuid import UUID
+
+from sqlalchemy import Select, Table, and_, bindparam, case, delete, func, insert, or_, select, tuple_, update
+from sqlalchemy.dialects.postgresql import insert as pg_insert
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
+
+from okno.audit.chain import Entry
+from okno.audit.drafts import Finish
+from okno.audit.models import AuditCommandRow, AuditRecordRow, AuditValueRow
+from okno.audit.records import Outcome, Phase, Record, RecordRef
+
+_RECORD = cast(Table, AuditRecordRow.__table__)
+_VALUE = cast(Table, AuditValueRow.__table__)
+_COMMAND = cast(Table, AuditCommandRow.__table__)
+
+
+class ChainTakenError(Exception):
+    """A record of ours found its place in the chain taken: somebody else writes to this chain."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A record with its place and hash, and the values behind its digest."""
+
+    entry: Entry
+    hash: bytes
+    salt: bytes
+    value: str
+
+    @property
+    def ref(self) -> RecordRef:
+        return RecordRef(self.entry.chain, self.entry.seq)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A record as it lies in the table, for verification. `erased_by` is looked up only where the value is missing."""
+
+    entry: Entry
+    hash: bytes
+    salt: bytes | None
+    value: str | None
+    erased_by: RecordRef | None
+
+
+@dataclass(frozen=True, slots=True)
+class CommandState:
+    """What is known of a command that has begun. `result` is canonical JSON of {result, code, message}."""
+
+    id: UUID
+    salt: bytes
+    digest: bytes
+    state: str
+    result: str | None
+    intent: RecordRef
+    started_at: datetime
+
+
+async def append(session: AsyncSession, records: Sequence[Sealed]) -> None:
+    """Adds records and their values.
+
+    Raises:
+        ChainTakenError: a place is taken.
+    """
+    try:
+        await session.execute(insert(_RECORD), [_record_values(each) for each in records])
+    except IntegrityError as error:
+        raise ChainTakenError from error
+    await session.execute(insert(_VALUE), [_value_values(each) for each in records])
+
+
+async def append_or_read(session: AsyncSession, record: Sealed) -> bytes | None:
+    """Adds the record if its place is free, and gives None; else gives the hash of the record that stands there.
+
+    If a transaction that has not ended yet holds the place, this waits for its end: that is what makes the answer final.
+    """
+    statement = (
+        pg_insert(_RECORD).on_conflict_do_nothing(index_elements=["chain_id", "seq"]).returning(_RECORD.c.seq)
+    )
+    if (await session.execute(statement, [_record_values(record)])).first() is not None:
+        await session.execute(insert(_VALUE), [_value_values(record)])
+        return None
+    place = and_(_RECORD.c.chain_id == record.entry.chain, _RECORD.c.seq == record.entry.seq)
+    found: bytes = (await session.execute(select(_RECORD.c.hash).where(place))).scalar_one()
+    return found
+
+
+async def find_commands(
+    session: AsyncSession, keys: Iterable[tuple[UUID, str]]
+) -> dict[tuple[UUID, str], CommandState]:
+    """The commands that have used these (actor, idempotency key)."""
+    if not (wanted := list(keys)):
+        return {}
+    rows = await session.execute(
+        select(_COMMAND).where(tuple_(_COMMAND.c.actor_id, _COMMAND.c.idempotency_key).in_(wanted))
+    )
+    return {(row.actor_id, row.idempotency_key): _command_state(row) for row in rows}
+
+
+async def lock_commands(session: AsyncSession, intents: Iterable[RecordRef]) -> dict[RecordRef, CommandState]:
+    """The commands of these intents, locked until the transaction ends, in one order for everybody."""
+    if not (wanted := [(ref.chain, ref.seq) for ref in intents]):
+        return {}
+    rows = await session.execute(
+        select(_COMMAND)
+        .where(tuple_(_COMMAND.c.intent_chain_id, _COMMAND.c.intent_seq).in_(wanted))
+        .order_by(_COMMAND.c.id)
+        .with_for_update()
+    )
+    return {(state := _command_state(row)).intent: state for row in rows}
+
+
+async def insert_commands(session: AsyncSession, rows: Sequence[Mapping[str, Any]]) -> int:
+    """Adds commands and gives how many: fewer than asked when another process has just used a key.
+
+    In the order of their keys, so that two processes that insert the same keys wait for each other and do not deadlock.
+    """
+    statement = (
+        pg_insert(_COMMAND)
+        .on_conflict_do_nothing(index_elements=["actor_id", "idempotency_key"])
+        .returning(_COMMAND.c.id)
+    )
+    ordered = sorted(rows, key=lambda row: (row["actor_id"], row["idempotency_key"] or ""))
+    return len((await session.execute(statement, ordered)).all())
+
+
+async def finish_commands(session: AsyncSession, ends: Sequence[tuple[Finish, RecordRef, datetime]]) -> None:
+    """Writes how commands ended, beside their outcome records."""
+    statement = (
+        update(_COMMAND)
+        .where(
+            _COMMAND.c.intent_chain_id == bindparam("of_chain"), _COMMAND.c.intent_seq == bindparam("of_seq")
+        )
+        .values(
+            state=bindparam("to_state"),
+            result=bindparam("to_result"),
+            outcome_chain_id=bindparam("by_chain"),
+            outcome_seq=bindparam("by_seq"),
+            finished_at=bindparam("to_at"),
+        )
+    )
+    parameters = [
+        {
+            "of_chain": finish.intent.chain,
+            "of_seq": finish.intent.seq,
+            "to_state": finish.outcome.value,
+            "to_result": finish.result,
+            "by_chain": ref.chain,
+            "by_seq": ref.seq,
+            "to_at": at,
+        }
+        for finish, ref, at in ends
+    ]
+    await (await session.connection()).execute(statement, parameters)
+
+
+async def erase_values(session: AsyncSession, refs: Sequence[RecordRef]) -> None:
+    """Removes the personal values of these records, also where a command repeats them."""
+    places = [(ref.chain, ref.seq) for ref in refs]
+    await session.execute(delete(_VALUE).where(tuple_(_VALUE.c.chain_id, _VALUE.c.seq).in_(places)))
+    await session.execute(
+        update(_COMMAND)
+        .where(
+            or_(
+                tuple_(_COMMAND.c.intent_chain_id, _COMMAND.c.intent_seq).in_(places),
+                tuple_(_COMMAND.c.outcome_chain_id, _COMMAND.c.outcome_seq).in_(places),
+            )
+        )
+        # without its salt the digest of the input can no longer be tried against likely inputs
+        .values(result=None, input_salt=b"")
+    )
+
+
+async def list_records(
+    session: AsyncSession,
+    *,
+    limit: int,
+    before: tuple[datetime, UUID, int] | None = None,
+    since: datetime | None = None,
+    subject_id: str | None = None,
+    actor_id: UUID | None = None,
+    event_type: str | None = None,
+) -> list[Record]:
+    """Records, newest first."""
+    statement = (
+        _records().order_by(_RECORD.c.at.desc(), _RECORD.c.chain_id.desc(), _RECORD.c.seq.desc()).limit(limit)
+    )
+    if before is not None:
+        statement = statement.where(tuple_(_RECORD.c.at, _RECORD.c.chain_id, _RECORD.c.seq) < tuple_(*before))
+    if since is not None:
+        statement = statement.where(_RECORD.c.at >= since)
+    if subject_id is not None:
+        statement = statement.where(_RECORD.c.subject_id == subject_id)
+    if actor_id is not None:
+        statement = statement.where(_RECORD.c.actor_id == actor_id)
+    if event_type is not None:
+        statement = statement.where(_RECORD.c.event_type == event_type)
+    return [_record(row) for row in await session.execute(statement)]
+
+
+async def find_record(session: AsyncSession, ref: RecordRef) -> Record | None:
+    """The record at a place."""
+    row = (
+        await session.execute(_records().where(_RECORD.c.chain_id == ref.chain, _RECORD.c.seq == ref.seq))
+    ).first()
+    return None if row is None else _record(row)
+
+
+async def list_unsettled(
+    session: AsyncSession, *, before: datetime, after: datetime | None, limit: int
+) -> list[tuple[Record, str, datetime]]:
+    """Commands begun between these moments whose end is not known, oldest first: intent, state, begin."""
+    statement = (
+        _records()
+        .add_columns(_COMMAND.c.state, _COMMAND.c.started_at)
+        .join(
+            _COMMAND,
+            and_(_COMMAND.c.intent_chain_id == _RECORD.c.chain_id, _COMMAND.c.intent_seq == _RECORD.c.seq),
+        )
+        .where(_COMMAND.c.state.in_(["running", "unknown"]), _COMMAND.c.started_at < before)
+        .order_by(_COMMAND.c.started_at)
+        .limit(limit)
+    )
+    if after is not None:
+        statement = statement.where(_COMMAND.c.started_at > after)
+    return [(_record(row), row.state, row.started_at) for row in await session.execute(statement)]
+
+
+async def stream_chains(session: AsyncSession, *, chunk: int = 2000) -> AsyncIterator[list[Stored]]:
+    """All records by chain and number, in chunks: a server-side cursor, so that memory stays the same at any length."""
+    erasing = aliased(_RECORD)
+    erased_by = (
+        select(func.concat(erasing.c.chain_id, ":", erasing.c.seq))
+        .where(
+            erasing.c.refers_chain_id == _RECORD.c.chain_id,
+            erasing.c.refers_seq == _RECORD.c.seq,
+            erasing.c.event_type == "journal.erased",
+        )
+        .limit(1)
+        .scalar_subquery()
+    )
+    statement = (
+        select(
+            *_ENTRY_COLUMNS,
+            _RECORD.c.hash,
+            _VALUE.c.salt,
+            _VALUE.c.value,
+            case((_VALUE.c.salt.is_(None), erased_by)).label("erased_by"),
+        )
+        .outerjoin(_VALUE, and_(_VALUE.c.chain_id == _RECORD.c.chain_id, _VALUE.c.seq == _RECORD.c.seq))
+        .order_by(_RECORD.c.chain_id, _RECORD.c.seq)
+    )
+    result = await session.stream(statement, execution_options={"yield_per": chunk})
+    async for rows in result.partitions():
+        yield [_stored(row) for row in rows]
+
+
+def _records() -> Select[Any]:
+    return select(_RECORD, _VALUE.c.value).outerjoin(
+        _VALUE, and_(_VALUE.c.chain_id == _RECORD.c.chain_id, _VALUE.c.seq == _RECORD.c.seq)
+    )
+
+
+def _record_values(record: Sealed) -> dict[str, Any]:
+    entry = record.entry
+    return {
+        "chain_id": entry.chain,
+        "seq": entry.seq,
+        "at": entry.at,
+        "event_type": entry.event_type,
+        "phase": entry.phase,
+        "outcome": entry.outcome,
+        "actor_id": entry.actor_id,
+        "actor_kind": entry.actor_kind,
+        "subject_kind": entry.subject_kind,
+        "subject_id": entry.subject_id,
+        "refers_chain_id": None if entry.refers is None else entry.refers.chain,
+        "refers_seq": None if entry.refers is None else entry.refers.seq,
+        "policy_version": entry.policy_version,
+        "rule": entry.rule,
+        "request_id": entry.request_id,
+        "digest": entry.digest,
+        "prev_hash": entry.prev_hash,
+        "hash": record.hash,
+    }
+
+
+def _value_values(record: Sealed) -> dict[str, Any]:
+    return {
+        "chain_id": record.entry.chain,
+        "seq": record.entry.seq,
+        "salt": record.salt,
+        "value": record.value,
+    }
+
+
+def _refers(row: Any) -> RecordRef | None:
+    return None if row.refers_chain_id is None else RecordRef(row.refers_chain_id, row.refers_seq)
+
+
+# In the order of `Entry`'s fields, its `refers` being two columns: `stream_chains` unpacks rows by place, which is three
+# times as fast as by name and a third of verification.
+_ENTRY_COLUMNS = (
+    _RECORD.c.chain_id,
+    _RECORD.c.seq,
+    _RECORD.c.at,
+    _RECORD.c.event_type,
+    _RECORD.c.phase,
+    _RECORD.c.outcome,
+    _RECORD.c.actor_id,
+    _RECORD.c.actor_kind,
+    _RECORD.c.subject_kind,
+    _RECORD.c.subject_id,
+    _RECORD.c.refers_chain_id,
+    _RECORD.c.refers_seq,
+    _RECORD.c.policy_version,
+    _RECORD.c.rule,
+    _RECORD.c.request_id,
+    _RECORD.c.digest,
+    _RECORD.c.prev_hash,
+)
+
+
+def _stored(row: Sequence[Any]) -> Stored:
+    (
+        chain, seq, at, event_type, phase, outcome, actor_id, actor_kind, subject_kind, subject_id,
+        refers_chain, refers_seq, policy_version, rule, request_id, digest, prev_hash, hash_, salt, value, by,
+    ) = row  # fmt: skip
+    refers = None if refers_chain is None else RecordRef(refers_chain, refers_seq)
+    entry = Entry(
+        chain, seq, at, event_type, phase, outcome, actor_id, actor_kind, subject_kind, subject_id,
+        refers, policy_version, rule, request_id, digest, prev_hash,
+    )  # fmt: skip
+    return Stored(entry, hash_, salt, value, None if by is None else RecordRef.parse(by))
+
+
+def _record(row: Any) -> Record:
+    values = _values(row.value)
+    actor, subject = values.get("actor") or {}, values.get("subject") or {}
+    return Record(
+        ref=RecordRef(row.chain_id, row.seq),
+        at=row.at,
+        event_type=row.event_type,
+        phase=Phase(row.phase),
+        outcome=None if row.outcome is None else Outcome(row.outcome),
+        actor_id=row.actor_id,
+        actor_kind=row.actor_kind,
+        actor_login=actor.get("login"),
+        actor_name=actor.get("name"),
+        subject_kind=row.subject_kind,
+        subject_id=row.subject_id,
+        subject_label=subject.get("label"),
+        detail=values.get("detail"),
+        refers=_refers(row),
+        policy_version=row.policy_version,
+        rule=row.rule,
+        request_id=row.request_id,
+        digest=row.digest,
+        prev_hash=row.prev_hash,
+        hash=row.hash,
+        erased=row.value is None,
+    )
+
+
+def _values(text: str | None) -> dict[str, Any]:
+    try:
+        values = json.loads(text or "{}")
+    except ValueError:  # somebody has altered it, which verification tells; reading the rest goes on
+        return {}
+    return values if isinstance(values, dict) else {}
+
+
+def _command_state(row: Any) -> CommandState:
+    return CommandState(
+        row.id,
+        row.input_salt,
+        row.input_digest,
+        row.state,
+        row.result,
+        RecordRef(row.intent_chain_id, row.intent_seq),
+        row.started_at,
+    )

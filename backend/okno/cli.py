@@ -1,0 +1,176 @@
+"""The command `okno`. Each command imports what it needs when it is called, so that every one starts fast."""
+
+import asyncio
+import importlib
+import os
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from okno.clock import SystemClock
+from okno.errors import OknoError
+from okno.logging import configure_logging
+from okno.settings import Settings, load_settings
+
+# command -> (where its click object is made, what it is for)
+GROUPS: Mapping[str, tuple[str, str]] = {
+    "audit": ("okno.commands:audit", "Read and verify the journal."),
+    "policy": ("okno.commands:policy", "Check and explain the policy files."),
+    "sandbox": ("okno.sandbox.cli:sandbox", "The demo company and its simulated systems."),
+    "source": ("okno.sources.cli:source", "The connected corporate systems."),
+    "token": ("okno.commands:token", "Issue and revoke access tokens."),
+}
+
+
+class _Commands(click.Group):
+    """Finds a group's module when its name is used, and turns errors of the domains into one line and exit code 1."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*self.commands, *GROUPS])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in GROUPS and cmd_name not in self.commands:
+            module, _, name = GROUPS[cmd_name][0].partition(":")
+            command = getattr(importlib.import_module(module), name)
+            assert isinstance(command, click.Command)
+            self.add_command(command, cmd_name)
+        return self.commands.get(cmd_name)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        own = {name: command.get_short_help_str() for name, command in self.commands.items()}
+        groups = {name: sentence for name, (_, sentence) in GROUPS.items()}
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted({**groups, **own}.items()))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name, command, rest = super().resolve_command(ctx, args)
+        _read_run_environment(name)
+        return name, command, rest
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except OknoError as error:
+            raise click.ClickException(error.message) from error
+
+
+@click.group(cls=_Commands)
+def main() -> None:
+    """Okno: a company's CRM in one window."""
+    configure_logging(load_settings().log_level)
+
+
+# these get their whole environment from whoever starts them
+_SELF_CONTAINED = frozenset({"up", "api", "worker", "check", "schema"})
+
+
+def _read_run_environment(command: str | None) -> None:
+    """Makes the addresses of a running `okno up` the defaults of other commands on the same data folder."""
+    if command in _SELF_CONTAINED or "OKNO_SUPERVISED" in os.environ:
+        return
+    file = load_settings().data_dir / "run.env"
+    if file.exists():
+        for line in file.read_text(encoding="utf-8").splitlines():
+            name, _, value = line.partition("=")
+            os.environ.setdefault(name, value)
+
+
+def _serve(work: Callable[[Settings], Any]) -> None:
+    import uvloop
+
+    from okno.processes import die_with_parent
+
+    die_with_parent()
+    uvloop.run(work(load_settings()))
+
+
+@main.command()
+def up() -> None:
+    """Start everything on this machine: PostgreSQL, the demo company, the API, the worker."""
+    from okno.supervisor import Progress
+    from okno.supervisor import up as supervise
+
+    settings = load_settings()
+
+    def ready(progress: Progress) -> None:
+        from okno.commands import demo_people_lines
+
+        progress.say(f"\nOkno is up: {settings.public_url}  ({progress.seconds:.1f} s)\n")
+        for line in demo_people_lines(settings):
+            progress.say(line)
+        progress.say(f"\nLogs are in {os.path.relpath(settings.data_dir / 'logs')}. Ctrl-C stops everything.")
+
+    asyncio.run(supervise(settings, SystemClock(), ready))
+
+
+@main.command()
+def api() -> None:
+    """Serve the API and the web application."""
+    from okno.app import serve
+
+    _serve(serve)
+
+
+@main.command()
+def worker() -> None:
+    """Refresh the index of people, settle unknown outcomes."""
+    from okno.worker import work
+
+    _serve(work)
+
+
+@main.command()
+def migrate() -> None:
+    """Bring the database to the newest revision."""
+    from okno.errors import ConfigurationError
+    from okno.storage import migrate as migrations
+
+    settings = load_settings()
+    if settings.database.url is None:
+        raise ConfigurationError("DATABASE_URL is not set; the embedded database is migrated by `okno up`")
+    before, after = asyncio.run(migrations.upgrade(settings.database.url))
+    click.echo(f"{before or 'empty'} -> {after}" if before != after else f"{after}, nothing to do")
+
+
+@main.command()
+def check() -> None:
+    """Check schema.graphql, migrations, manifests, widgets, roles and policies against the code."""
+    from okno.checks import run_checks
+
+    problems = run_checks(load_settings())
+    for problem in problems:
+        click.echo(problem, err=True)
+    if problems:
+        sys.exit(1)
+
+
+@main.group()
+def schema() -> None:
+    """The GraphQL schema of this deployment."""
+
+
+@schema.command("print")
+def schema_print() -> None:
+    """Print the schema that follows from the code and from config/."""
+    from okno.wiring import schema_text
+
+    click.echo(schema_text(load_settings()), nl=False)
+
+
+@schema.command("check")
+@click.argument("file", type=click.Path(path_type=Path, exists=True), default=Path("schema.graphql"))
+def schema_check(file: Path) -> None:
+    """Compare FILE with the schema of this deployment."""
+    from okno.wiring import schema_text
+
+    if file.read_text(encoding="utf-8") != schema_text(load_settings()):
+        raise click.ClickException(f"{file} is not what the code says; write it anew with `make schema`")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The widgets that a card is made of, and who is offered which."""

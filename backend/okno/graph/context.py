@@ -1,0 +1,84 @@
+"""What a resolver finds in `info.context`: the actor, the services, and this request's gate and loaders."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from okno.audit.records import ActorRef
+from okno.audit.service import Journal
+from okno.clock import Clock
+from okno.dashboards.service import Dashboards
+from okno.graph.gate import Gate
+from okno.graph.loaders import Loaders
+from okno.graph.sections import SectionSpec
+from okno.identity.model import Actor
+from okno.identity.teams import Teams
+from okno.operations.service import Operations
+from okno.people.service import People
+from okno.policy.service import Policy
+from okno.sources.service import Sources
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The services that the graph stands on; one set for each process."""
+
+    policy: Policy
+    people: People
+    sources: Sources
+    journal: Journal
+    operations: Operations
+    dashboards: Dashboards
+    teams: Teams
+    clock: Clock
+
+
+@dataclass(slots=True)
+class Context:
+    """One request. Loaders and decisions live as long as it does and belong to its actor alone."""
+
+    actor: Actor
+    services: Services
+    sections: Mapping[str, SectionSpec]
+    request_id: str
+    gate: Gate = field(init=False)
+    loaders: Loaders = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.gate = Gate(self.services.policy, self.actor)
+        self.loaders = Loaders(
+            self.actor, self.gate, self.services.people, self.services.sources, self.services.journal
+        )
+
+    @property
+    def policy(self) -> Policy:
+        return self.services.policy
+
+    @property
+    def people(self) -> People:
+        return self.services.people
+
+    @property
+    def sources(self) -> Sources:
+        return self.services.sources
+
+    @property
+    def journal(self) -> Journal:
+        return self.services.journal
+
+    @property
+    def operations(self) -> Operations:
+        return self.services.operations
+
+    @property
+    def dashboards(self) -> Dashboards:
+        return self.services.dashboards
+
+    @property
+    def clock(self) -> Clock:
+        return self.services.clock
+
+    @property
+    def actor_ref(self) -> ActorRef:
+        """The actor as the journal names them."""
+        actor = self.actor
+        return ActorRef(id=actor.id, kind=actor.kind, login=actor.login, display_name=actor.display_name)

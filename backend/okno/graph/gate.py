@@ -1,0 +1,97 @@
+"""The gate: which of a request's selections may be resolved, decided by the policy's tables before anything runs."""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+import structlog
+
+from okno.graph.directives import RECORDED_LEVELS
+from okno.identity.model import Actor
+from okno.policy.condition import Condition
+from okno.policy.service import Alternative, Decision, Outcome, Policy, PolicyError, Table
+
+log = structlog.get_logger(__name__)
+
+
+class RowDecision:
+    """A conditional decision with its answers: a row is asked once, however many fields share the decision."""
+
+    __slots__ = ("_answers", "_decision", "_me")
+
+    def __init__(self, decision: Decision, me: UUID | None) -> None:
+        self._decision = decision
+        self._me = me
+        # Keyed by identity of the facts, which are kept so that no other row can get the same id meanwhile
+        self._answers: dict[int, tuple[Mapping[str, object], Alternative | None]] = {}
+
+    def decide(self, facts: Mapping[str, object] | None) -> Alternative | None:
+        """The rule that admits the row, or None. A row whose facts are not known is not admitted."""
+        if facts is None:
+            return None
+        answer = self._answers.get(id(facts))
+        if answer is None:
+            answer = (facts, self._decision.allows(facts, self._me))
+            self._answers[id(facts)] = answer
+        return answer[1]
+
+
+class Gate:
+    """The decisions for one actor. Tables come compiled from the policy; no policy engine is asked per field or row."""
+
+    def __init__(self, policy: Policy, actor: Actor) -> None:
+        self.policy = policy
+        self.actor = actor
+        self._tables: dict[tuple[str, str], Table] = {}
+        self._rows: dict[tuple[Any, UUID | None], RowDecision] = {}
+
+    def decide(self, type_name: str, field_name: str) -> Decision:
+        """The decision for a field of a type. What no rule covers is denied."""
+        action = "write" if type_name == "Mutation" else "read"
+        key = (action, self.policy.resource_of(type_name))
+        table = self._tables.get(key)
+        if table is None:
+            try:
+                table = self.policy.table(self.actor.rights, *key)
+            except PolicyError as error:
+                log.error("gate.policy_broken", action=action, resource=key[1], cause=str(error))
+                table = Table({})
+            self._tables[key] = table
+        return table.decide(f"{type_name}.{field_name}")
+
+    def rows(self, type_name: str, decision: Decision) -> RowDecision:
+        """The row-wise form of a conditional decision, shared by all fields with the same condition."""
+        me = (
+            self.actor.id if self.policy.resource_of(type_name) == "JournalRecord" else self.actor.employee_id
+        )
+        key = (decision.alternatives, me)
+        found = self._rows.get(key)
+        if found is None:
+            found = self._rows[key] = RowDecision(decision, me)
+        return found
+
+    def is_recorded(self, type_name: str, field_name: str) -> bool:
+        """Whether reading the field of an employee leaves a record in the journal."""
+        return self.policy.levels.get(f"{type_name}.{field_name}") in RECORDED_LEVELS
+
+    def sees(self, facts: Mapping[str, object], type_name: str = "Employee") -> bool:
+        """Whether the object exists for the actor at all: who may not read its id is told that there is none."""
+        decision = self.decide(type_name, "id")
+        if decision.outcome is Outcome.CONDITIONAL:
+            return self.rows(type_name, decision).decide(facts) is not None
+        return decision.outcome is Outcome.ALLOW
+
+    def visible_rows(self, type_name: str) -> Decision:
+        """The decision on the id, whose condition is the filter that lists put into SQL before their limit."""
+        return self.decide(type_name, "id")
+
+    def matchable(self, fields: tuple[str, ...]) -> tuple[bool, list[Condition]]:
+        """Whether and on which rows one may search by the employee's fields: only where all of them may be read."""
+        conditions: list[Condition] = []
+        for field in fields:
+            decision = self.decide("Employee", field)
+            if decision.outcome is Outcome.DENY:
+                return False, []
+            if decision.condition is not None:
+                conditions.append(decision.condition)
+        return True, conditions

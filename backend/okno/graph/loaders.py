@@ -1,0 +1,104 @@
+"""DataLoaders of one request. Their keys carry the actor, so that no answer can ever serve somebody else."""
+
+import asyncio
+from collections.abc import Sequence
+from uuid import UUID
+
+import structlog
+from strawberry.dataloader import DataLoader
+
+from okno.audit.api import AuditRecord
+from okno.audit.records import RecordRef
+from okno.audit.service import Journal
+from okno.errors import InvalidInput, NotFound
+from okno.graph.gate import Gate
+from okno.graph.ids import parse_id
+from okno.identity.model import Actor
+from okno.people.api import Employee
+from okno.people.model import Person
+from okno.people.service import People
+from okno.sources.model import PersonKeys, SectionResult, SourceFailure, State
+from okno.sources.service import Sources
+
+PersonKey = tuple[UUID, UUID]  # actor, person
+SectionKey = tuple[UUID, str, PersonKeys]  # actor, source, person
+
+log = structlog.get_logger(__name__)
+
+
+class Loaders:
+    """Batches and remembers what one request reads. What the actor may not see is not there."""
+
+    def __init__(self, actor: Actor, gate: Gate, people: People, sources: Sources, journal: Journal) -> None:
+        self._actor_id = actor.id
+        self._gate = gate
+        self._people = people
+        self._sources = sources
+        self._journal = journal
+        self._employees: DataLoader[PersonKey, Employee | None] = DataLoader(load_fn=self._load_employees)
+        self._managers: DataLoader[PersonKey, list[Person]] = DataLoader(load_fn=self._load_managers)
+        self._sections: DataLoader[SectionKey, SectionResult] = DataLoader(load_fn=self._load_sections)
+
+    async def employee(self, person_id: UUID | None) -> Employee | None:
+        """The employee, or None when there is none, or none that the actor may know of."""
+        if person_id is None:
+            return None
+        return await self._employees.load((self._actor_id, person_id))
+
+    async def managers(self, person_id: UUID) -> list[Employee]:
+        """The managers that the actor may know of, the nearest first."""
+        return [
+            e for person in await self._managers.load((self._actor_id, person_id)) if (e := self.see(person))
+        ]
+
+    async def section(self, source_id: str, person: Person) -> SectionResult:
+        """What the source says about the person; asked at most once in a request."""
+        keys = PersonKeys(person.id, person.personnel_number, person.login, person.email, person.dn)
+        return await self._sections.load((self._actor_id, source_id, keys))
+
+    async def node(self, node_id: str) -> Employee | AuditRecord | None:
+        """The object of a Relay id; None for an unknown one.
+
+        Raises:
+            InvalidInput: the text is no Relay id.
+        """
+        type_name, key = parse_id(node_id)
+        if type_name == "Employee":
+            try:
+                person_id = UUID(key)
+            except ValueError:
+                return None
+            return await self.employee(person_id)
+        if type_name == "AuditRecord":
+            try:
+                record = await self._journal.get_record(RecordRef.parse(key))
+            except (InvalidInput, NotFound):
+                return None
+            node = AuditRecord.of_record(record)
+            return node if self._gate.sees(node.facts, "AuditRecord") else None
+        return None
+
+    def see(self, person: Person) -> Employee | None:
+        """The employee as the actor's API shows it; None where the policy hides that there is one."""
+        employee = Employee.of_person(person)
+        return employee if self._gate.sees(employee.facts) else None
+
+    async def _load_employees(self, keys: Sequence[PersonKey]) -> list[Employee | None]:
+        people = await self._people.get_many([person_id for _, person_id in keys])
+        return [self.see(person) if (person := people.get(person_id)) else None for _, person_id in keys]
+
+    async def _load_managers(self, keys: Sequence[PersonKey]) -> list[list[Person]]:
+        chains = await self._people.managers_of([person_id for _, person_id in keys])
+        return [chains.get(person_id, []) for _, person_id in keys]
+
+    async def _load_sections(self, keys: Sequence[SectionKey]) -> list[SectionResult]:
+        return await asyncio.gather(*(self._read(source_id, person) for _, source_id, person in keys))
+
+    async def _read(self, source_id: str, person: PersonKeys) -> SectionResult:
+        """Whatever happens in a source costs its own section and nothing else."""
+        try:
+            return await self._sources.read(source_id, person)
+        except Exception:
+            log.exception("graph.section_failed", source=source_id)
+            failure = SourceFailure("BAD_ANSWER", f"{source_id}: its answer could not be worked up")
+            return SectionResult(State.FAILED, None, None, failure)

@@ -1,0 +1,85 @@
+"""The root Mutation: two generic mutations for every operation of every source."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Annotated, Any, cast
+
+import strawberry
+
+from okno.errors import InvalidInput
+from okno.graph.context import Context
+from okno.graph.ids import parse_employee_id
+from okno.operations.api import (
+    OperationPreviewInput,
+    OperationPreviewPayload,
+    OperationRunInput,
+    OperationRunPayload,
+)
+from okno.operations.model import Preview, Problem, RunResult
+from okno.people.model import Person
+
+Info = strawberry.Info[Any]
+
+NO_EMPLOYEE = Problem("NOT_FOUND", "There is no such employee.", "employee")
+
+
+@strawberry.type(
+    description="Everything that can be done. Each mutation is decided by the policy and recorded in the journal."
+)
+class Mutation:
+    """The root of writing."""
+
+    @strawberry.mutation(description="Tells what an operation would change. It changes nothing itself.")
+    async def operation_preview(
+        self,
+        info: Info,
+        input: Annotated[OperationPreviewInput, strawberry.argument(description="What to preview.")],  # noqa: A002
+    ) -> OperationPreviewPayload | None:
+        context = cast(Context, info.context)
+        person = await _person(context, input.employee)
+        if isinstance(person, Problem):
+            return OperationPreviewPayload.of_preview(Preview(None, None, (person,)))
+        preview = await context.operations.preview(
+            context.actor, str(input.operation), person, input.input, input.idempotency_key
+        )
+        return OperationPreviewPayload.of_preview(
+            replace(preview, problems=_hide(context, person, preview.problems))
+        )
+
+    @strawberry.mutation(description="Runs an operation whose changes were seen. Once per idempotency key.")
+    async def operation_run(
+        self,
+        info: Info,
+        input: Annotated[OperationRunInput, strawberry.argument(description="What to run.")],  # noqa: A002
+    ) -> OperationRunPayload | None:
+        context = cast(Context, info.context)
+        person = await _person(context, input.employee)
+        if isinstance(person, Problem):
+            return OperationRunPayload.of_result(RunResult(None, problems=(person,)))
+        result = await context.operations.run(
+            context.actor,
+            str(input.operation),
+            person,
+            input.input,
+            preview_token=input.preview_token,
+            idempotency_key=input.idempotency_key,
+        )
+        return OperationRunPayload.of_result(
+            replace(result, problems=_hide(context, person, result.problems))
+        )
+
+
+async def _person(context: Context, employee: strawberry.ID) -> Person | Problem:
+    """The employee, seen or not: an attempt on somebody hidden is denied, and recorded, like any other."""
+    try:
+        person_id = parse_employee_id(str(employee))
+    except InvalidInput as error:
+        return Problem(error.code, error.message, error.field)
+    return (await context.people.get_many([person_id])).get(person_id) or NO_EMPLOYEE
+
+
+def _hide(context: Context, person: Person, problems: Sequence[Problem]) -> Sequence[Problem]:
+    """Whom the actor may not know of is told from nobody only in the journal."""
+    if any(problem.code == "DENIED" for problem in problems) and not context.gate.sees(person.facts()):
+        return (NO_EMPLOYEE,)
+    return problems

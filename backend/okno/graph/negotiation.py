@@ -1,0 +1,50 @@
+"""Which media type the client wants, as RFC 9110 section 12.5.1 has it."""
+
+JSON = "application/json"
+GRAPHQL_JSON = "application/graphql-response+json"
+HTML = "text/html"
+
+
+def negotiate(accept: str | None) -> str | None:
+    """The best of the two types that this API speaks; None when the client takes neither.
+
+    A client that does not care gets application/json, as "GraphQL over HTTP" asks for clients from before 2025.
+    """
+    if not accept or not accept.strip():
+        return JSON
+    wanted = _parse(accept)
+    json, graphql_json = _quality(JSON, wanted), _quality(GRAPHQL_JSON, wanted)
+    if graphql_json > json or (graphql_json == json > 0 and GRAPHQL_JSON in wanted):
+        return GRAPHQL_JSON
+    return JSON if json > 0 else None
+
+
+def prefers_html(accept: str | None) -> bool:
+    """Whether a browser asks for a page: it names text/html, and before JSON."""
+    wanted = _parse(accept or "")
+    html = wanted.get(HTML, 0.0)
+    return html > 0 and html >= max(wanted.get(JSON, 0.0), wanted.get(GRAPHQL_JSON, 0.0))
+
+
+def _parse(accept: str) -> dict[str, float]:
+    wanted: dict[str, float] = {}
+    for part in accept.split(","):
+        media_type, *parameters = (piece.strip().lower() for piece in part.split(";"))
+        quality = 1.0
+        for parameter in parameters:
+            name, _, value = parameter.partition("=")
+            if name.strip() == "q":
+                try:
+                    quality = float(value)
+                except ValueError:
+                    quality = 0.0
+        if media_type:
+            wanted[media_type] = quality
+    return wanted
+
+
+def _quality(media_type: str, wanted: dict[str, float]) -> float:
+    for pattern in (media_type, "application/*", "*/*"):
+        if pattern in wanted:
+            return wanted[pattern]
+    return 0.0

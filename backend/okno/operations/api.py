@@ -1,0 +1,182 @@
+"""Strawberry types of ready-made actions."""
+
+import enum
+from typing import cast
+
+import strawberry
+from strawberry import relay
+from strawberry.scalars import JSON
+
+from okno.operations.model import Offer, Preview, Problem, RunOutcome, RunResult, ShownChange
+
+
+@strawberry.type(description="A ready-made action that you may run on the employee asked about.")
+class Operation:
+    """An offered operation."""
+
+    id: strawberry.ID = strawberry.field(description="Id of the operation, such as domain.unlock.")
+    title: JSON = strawberry.field(description="What it does, by language.")
+    source: str = strawberry.field(description="Id of the system it changes.")
+    source_title: JSON = strawberry.field(description="The system's name by language.")
+    risk: str = strawberry.field(description="low, medium or high.")
+    input_schema: JSON = strawberry.field(
+        description="JSON Schema of its input; titles by language are in `x-title`."
+    )
+
+    @classmethod
+    def of_offer(cls, offer: Offer) -> "Operation":
+        """The GraphQL form of an offer."""
+        return cls(
+            id=strawberry.ID(offer.operation.id),
+            title=cast(JSON, dict(offer.operation.title)),
+            source=offer.source.id,
+            source_title=cast(JSON, dict(offer.source.title)),
+            risk=offer.operation.risk,
+            input_schema=cast(JSON, dict(offer.operation.input)),
+        )
+
+
+@strawberry.type(description="What becomes what in a system.")
+class Change:
+    """One line of a preview or result."""
+
+    source: str = strawberry.field(description="Id of the system.")
+    source_title: JSON = strawberry.field(description="The system's name by language.")
+    title: JSON = strawberry.field(description="What changes, by language.")
+    before: JSON | None = strawberry.field(description="The value now, or before the run.")
+    after: JSON | None = strawberry.field(description="The value after the run.")
+
+    @classmethod
+    def of_shown(cls, change: ShownChange) -> "Change":
+        """The GraphQL form of a change."""
+        return cls(
+            source=change.source,
+            source_title=cast(JSON, dict(change.source_title)),
+            title=cast(JSON, dict(change.title)),
+            before=cast(JSON, change.before),
+            after=cast(JSON, change.after),
+        )
+
+
+@strawberry.type(
+    description="Something that the user can mend, or has to know; data, not an error of the request."
+)
+class UserError:
+    """A problem with a stable code."""
+
+    code: str = strawberry.field(description="Stable code, such as DENIED, INVALID_INPUT or PREVIEW_CHANGED.")
+    message: str = strawberry.field(
+        description="For developers, in English. The web application shows a text by code."
+    )
+    field: str | None = strawberry.field(description="Which part of the input it is about.")
+
+    @classmethod
+    def of_problem(cls, problem: Problem) -> "UserError":
+        """The GraphQL form of a problem."""
+        return cls(code=problem.code, message=problem.message, field=problem.field)
+
+
+@strawberry.input(description="Which operation to preview, on whom, with what.")
+class OperationPreviewInput:
+    """Input of `operationPreview`."""
+
+    operation: strawberry.ID = strawberry.field(description="Id of the operation, such as domain.unlock.")
+    employee: strawberry.ID = strawberry.field(description="Id of the employee.")
+    idempotency_key: str = strawberry.field(
+        description="Chosen by the client, 1 to 200 characters, new for each preview."
+    )
+    input: JSON | None = strawberry.field(
+        default=None, description="The operation's input, as its `inputSchema` has it."
+    )
+
+
+@strawberry.input(description="Which operation to run, on whom, with what, after its changes were seen.")
+class OperationRunInput:
+    """Input of `operationRun`."""
+
+    operation: strawberry.ID = strawberry.field(description="Id of the operation, such as domain.unlock.")
+    employee: strawberry.ID = strawberry.field(description="Id of the employee.")
+    preview_token: str = strawberry.field(description="The token of the preview that was seen.")
+    idempotency_key: str = strawberry.field(
+        description="Chosen by the client, 1 to 200 characters. Repeating it never repeats the effect: the first result comes back."
+    )
+    input: JSON | None = strawberry.field(default=None, description="The same input as in the preview.")
+
+
+@strawberry.type(description="What the operation would change, or why it cannot run.")
+class OperationPreviewPayload:
+    """Payload of `operationPreview`."""
+
+    changes: list[Change] | None = strawberry.field(
+        description="What would become what; null when that could not be found out, empty when it is so already."
+    )
+    preview_token: str | None = strawberry.field(
+        description="To be given to `operationRun` within 10 minutes."
+    )
+    errors: list[UserError] = strawberry.field(
+        description="Why there is no preview; empty when there is one."
+    )
+
+    @classmethod
+    def of_preview(cls, preview: Preview) -> "OperationPreviewPayload":
+        """The GraphQL form of a preview."""
+        return cls(
+            changes=None
+            if preview.changes is None
+            else [Change.of_shown(change) for change in preview.changes],
+            preview_token=preview.token,
+            errors=[UserError.of_problem(problem) for problem in preview.problems],
+        )
+
+
+@strawberry.enum(description="How a run ended.")
+class OperationOutcome(enum.Enum):
+    """The three ends of a command."""
+
+    SUCCEEDED = strawberry.enum_value("SUCCEEDED", description="The system confirmed the change.")
+    FAILED = strawberry.enum_value("FAILED", description="Nothing was changed.")
+    UNKNOWN = strawberry.enum_value(
+        "UNKNOWN",
+        description="It was sent, and the system's answer is missing. Okno will look; do not repeat it blindly.",
+    )
+
+
+@strawberry.type(description="How the run ended.")
+class OperationRunPayload:
+    """Payload of `operationRun`."""
+
+    outcome: OperationOutcome | None = strawberry.field(
+        description="How it ended; null when nothing was begun."
+    )
+    changes: list[Change] | None = strawberry.field(
+        description="What became what. With the error PREVIEW_CHANGED: what would become what now."
+    )
+    journal_record: strawberry.ID | None = strawberry.field(
+        description="Id of the journal's record of the intent."
+    )
+    replayed: bool | None = strawberry.field(
+        description="Whether this is the result of an earlier run with the same key."
+    )
+    errors: list[UserError] = strawberry.field(description="Why it did not succeed; empty when it did.")
+
+    @classmethod
+    def of_result(cls, result: RunResult) -> "OperationRunPayload":
+        """The GraphQL form of a result."""
+        return cls(
+            outcome=None if result.outcome is None else _OUTCOMES[result.outcome],
+            changes=None
+            if result.changes is None
+            else [Change.of_shown(change) for change in result.changes],
+            journal_record=None
+            if result.record is None
+            else strawberry.ID(relay.to_base64("AuditRecord", result.record)),
+            replayed=result.replayed,
+            errors=[UserError.of_problem(problem) for problem in result.problems],
+        )
+
+
+_OUTCOMES = {
+    RunOutcome.SUCCEEDED: OperationOutcome.SUCCEEDED,
+    RunOutcome.FAILED: OperationOutcome.FAILED,
+    RunOutcome.UNKNOWN: OperationOutcome.UNKNOWN,
+}

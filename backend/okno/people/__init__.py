@@ -1,0 +1,1 @@
+"""People: the local index of employees, its search, and the stitched employee."""

@@ -1,0 +1,281 @@
+"""Generates the demo company: one SQLite file, the stateful truth behind all simulated systems."""
+
+import os
+import random
+import sqlite3
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, time
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from okno.errors import ConfigurationError, InvalidInput
+from okno.sandbox import records
+from okno.sandbox.catalogue import Catalogue, load_catalogue
+from okno.sandbox.fixed import FIXED_PEOPLE, FixedPerson
+from okno.sandbox.people import Human, fixed_people, generated_people
+from okno.sandbox.structure import seats_of
+
+__all__ = ["FIXED_PEOPLE", "MINIMUM", "FixedPerson", "describe", "ensure", "generate"]
+
+FORMAT = "1"
+MINIMUM = 50
+_BATCH = 2000
+_FIRST_GROUP = 1000
+_HERE = Path(__file__).parent
+
+_INSERTS = {
+    "hr": "INSERT INTO hr_employee VALUES (?, ?)",
+    "user": "INSERT INTO directory_user VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+    "email": "INSERT INTO directory_email VALUES (?, ?)",
+    "entry": "INSERT INTO domain_entry VALUES (?, ?, ?, ?, ?)",
+    "value": "INSERT INTO domain_value VALUES (?, ?, ?)",
+    "equipment": "INSERT INTO equipment VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+}
+
+
+def generate(
+    seed: int, employees: int, path: Path, today: date, progress: Callable[[int, int], None]
+) -> None:
+    """Writes a company of `employees` people to `path`, replacing what is there once all is written.
+
+    The same seed and number give the same people; `today` only moves the dates that are relative to it.
+    `progress(done, total)` is called now and then, and at the end with done == total.
+
+    Raises:
+        InvalidInput: fewer than 50 employees.
+    """
+    if employees < MINIMUM:
+        raise InvalidInput(
+            f"a company needs at least {MINIMUM} employees, got {employees}", field="employees"
+        )
+    catalogue = load_catalogue()
+    rng = random.Random(seed)
+    seats = seats_of(catalogue, employees - len(FIXED_PEOPLE), rng)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    unfinished.unlink(missing_ok=True)
+    try:
+        connection = sqlite3.connect(unfinished)
+        try:
+            connection.executescript(
+                "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-65536;"
+            )
+            connection.executescript((_HERE / "schema.sql").read_text(encoding="utf-8"))
+            people = chain(fixed_people(catalogue, today), generated_people(catalogue, seats, today, rng))
+            _Writer(connection, catalogue, today).write(people, employees, progress)
+            facts = {
+                "format": FORMAT,
+                "seed": str(seed),
+                "employees": str(employees),
+                "today": today.isoformat(),
+            }
+            connection.executemany("INSERT INTO company VALUES (?, ?)", facts.items())
+            connection.commit()
+            connection.executescript((_HERE / "indexes.sql").read_text(encoding="utf-8"))
+        finally:
+            connection.close()
+        for suffix in ("-wal", "-shm"):  # of a company that is replaced; they would spoil the new one
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    progress(employees, employees)
+
+
+def ensure(
+    seed: int,
+    employees: int,
+    path: Path,
+    today: date,
+    progress: Callable[[int, int], None],
+    *,
+    force: bool = False,
+) -> bool:
+    """Generates the company unless `path` holds that very one; whether it did. State of another seed or size is replaced.
+
+    Raises:
+        InvalidInput: fewer than 50 employees.
+    """
+    if not force:
+        try:
+            facts = describe(path)
+        except ConfigurationError:
+            facts = {}
+        if (facts.get("seed"), facts.get("employees")) == (str(seed), str(employees)):
+            return False
+    generate(seed, employees, path, today, progress)
+    return True
+
+
+def describe(path: Path) -> dict[str, str]:
+    """Facts of a generated company: seed, employees, today, format.
+
+    Raises:
+        ConfigurationError: there is no such file, or it is not a company of this version.
+    """
+    if not path.is_file():
+        raise ConfigurationError(f"there is no demo company at {path}; run: okno sandbox generate")
+    try:
+        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+        try:
+            facts = dict(connection.execute("SELECT key, value FROM company"))
+        finally:
+            connection.close()
+    except sqlite3.Error as error:
+        raise ConfigurationError(
+            f"{path} is not a demo company ({error}); run: okno sandbox generate --force"
+        ) from error
+    if facts.get("format") != FORMAT:
+        raise ConfigurationError(
+            f"{path} was generated by another version of Okno; run: okno sandbox generate --force"
+        )
+    return facts
+
+
+class _Writer:
+    """Turns people into rows, batch by batch, and collects memberships, which need all people."""
+
+    def __init__(self, connection: sqlite3.Connection, catalogue: Catalogue, today: date) -> None:
+        self._connection = connection
+        self._catalogue = catalogue
+        self._today = today
+        self._started = datetime.combine(date(2008, 2, 1), time(8), UTC)
+        # managers stand before those they lead, except fixed people's, who are resolved by `_later`
+        self._logins: dict[str, str] = {}
+        self._domain_groups: dict[str, tuple[str, list[int]]] = {}
+        self._directory_groups: dict[str, list[int]] = {}
+
+    def write(self, people: Iterator[Human], total: int, progress: Callable[[int, int], None]) -> None:
+        self._containers()
+        rows: dict[str, list[tuple[Any, ...]]] = {name: [] for name in _INSERTS}
+        waiting: list[Human] = []
+        for done, human in enumerate(people, start=1):
+            self._logins[human.number] = human.login
+            rows["hr"].append(records.hr_row(human, self._today))
+            rows["user"].append(records.directory_row(human, self._today))
+            rows["email"].append((records.fold(human.email), int(human.number)))
+            rows["equipment"] += records.equipment_rows(human, self._catalogue, self._today)
+            for name in records.directory_groups(human):
+                self._directory_groups.setdefault(name, []).append(int(human.number))
+            for name, description in records.domain_groups(human, self._catalogue):
+                self._domain_groups.setdefault(name, (description, []))[1].append(int(human.number))
+            waiting.append(human)
+            waiting = [each for each in waiting if not self._account(each, rows)]
+            if done % _BATCH == 0:
+                self._flush(rows)
+                progress(done, total)
+        assert not waiting, f"{len(waiting)} people have a manager who does not exist"
+        self._flush(rows)
+        self._write_groups()
+
+    def _account(self, human: Human, rows: dict[str, list[tuple[Any, ...]]]) -> bool:
+        """Adds the domain account, unless the manager's login is not known yet."""
+        if human.manager is not None and human.manager not in self._logins:
+            return False
+        attributes = records.domain_attributes(human, self._today, self._logins)
+        self._entry(rows, int(human.number), records.dn_of(human.login), _PEOPLE, attributes)
+        return True
+
+    @staticmethod
+    def _entry(
+        rows: dict[str, list[tuple[Any, ...]]],
+        entry_id: int,
+        dn: str,
+        parent: int | None,
+        attributes: dict[str, list[str]],
+    ) -> None:
+        rows["entry"].append((entry_id, dn, records.fold_dn(dn), parent, orjson.dumps(attributes).decode()))
+        for name, values in attributes.items():
+            if (lower := name.lower()) in _INDEXED:
+                rows["value"] += [(lower, records.fold(value), entry_id) for value in values]
+
+    def _flush(self, rows: dict[str, list[tuple[Any, ...]]]) -> None:
+        for name, statement in _INSERTS.items():
+            self._connection.executemany(statement, rows[name])
+            rows[name].clear()
+
+    def _containers(self) -> None:
+        rows: dict[str, list[tuple[Any, ...]]] = {name: [] for name in _INSERTS}
+        for entry_id, dn, parent, attributes in _CONTAINERS:
+            self._entry(rows, entry_id, dn, parent, {**attributes, **self._operational(dn)})
+        self._flush(rows)
+
+    def _operational(self, dn: str) -> dict[str, list[str]]:
+        at = records.generalized(self._started)
+        return {
+            "entryUUID": [records.identifier("entry", dn)],
+            "createTimestamp": [at],
+            "creatorsName": [records.SERVICE_DN],
+            "modifyTimestamp": [at],
+            "modifiersName": [records.SERVICE_DN],
+        }
+
+    def _write_groups(self) -> None:
+        rows: dict[str, list[tuple[Any, ...]]] = {name: [] for name in _INSERTS}
+        members: list[tuple[int, int]] = []
+        for entry_id, name in enumerate(sorted(self._domain_groups), start=_FIRST_GROUP):
+            description, people = self._domain_groups[name]
+            dn = f"cn={name},{records.GROUPS_DN}"
+            attributes = {"objectClass": ["top", "groupOfNames"], "cn": [name], "description": [description]}
+            self._entry(rows, entry_id, dn, _GROUPS, {**attributes, **self._operational(dn)})
+            members += [(entry_id, person) for person in people]
+        self._flush(rows)
+        self._connection.executemany("INSERT INTO domain_member VALUES (?, ?)", members)
+        at = records.moment(self._started)
+        for position, name in enumerate(sorted(self._directory_groups), start=1):
+            resource = orjson.dumps({"schemas": [records.GROUP_SCHEMA], "displayName": name}).decode()
+            row = (position, records.identifier("group", name), records.fold(name), None, resource, at, at, 1)
+            self._connection.execute("INSERT INTO directory_group VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+            self._connection.executemany(
+                "INSERT INTO directory_member VALUES (?, ?)",
+                [(position, person) for person in self._directory_groups[name]],
+            )
+
+
+_INDEXED = frozenset(records.INDEXED)
+_PEOPLE, _GROUPS = 2, 3
+_CONTAINERS: tuple[tuple[int, str, int | None, dict[str, list[str]]], ...] = (
+    (
+        1,
+        records.SUFFIX,
+        None,
+        {"objectClass": ["top", "dcObject", "organization"], "dc": ["okno"], "o": ["Okno"]},
+    ),
+    (_PEOPLE, records.PEOPLE_DN, 1, {"objectClass": ["top", "organizationalUnit"], "ou": ["people"]}),
+    (_GROUPS, records.GROUPS_DN, 1, {"objectClass": ["top", "organizationalUnit"], "ou": ["groups"]}),
+    (
+        4,
+        f"ou=services,{records.SUFFIX}",
+        1,
+        {"objectClass": ["top", "organizationalUnit"], "ou": ["services"]},
+    ),
+    (
+        5,
+        records.SERVICE_DN,
+        4,
+        {"objectClass": ["top", "applicationProcess", "simpleSecurityObject"], "cn": ["okno"]},
+    ),
+    (
+        6,
+        f"ou=policies,{records.SUFFIX}",
+        1,
+        {"objectClass": ["top", "organizationalUnit"], "ou": ["policies"]},
+    ),
+    (
+        7,
+        f"cn=default,ou=policies,{records.SUFFIX}",
+        6,
+        {
+            "objectClass": ["top", "applicationProcess", "pwdPolicy"],
+            "cn": ["default"],
+            "pwdAttribute": ["userPassword"],
+            "pwdLockout": ["TRUE"],
+            "pwdLockoutDuration": ["0"],
+            "pwdMaxFailure": [str(records.MAX_FAILURES)],
+            "pwdMaxAge": [str(records.PASSWORD_DAYS * 86400)],
+        },
+    ),
+)

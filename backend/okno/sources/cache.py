@@ -1,0 +1,56 @@
+"""The last good answers of one source, bounded, least recently used out first."""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the source said to a read that began at `as_of` (`asked_at` on the monotonic clock)."""
+
+    data: Mapping[str, Any] | None
+    """Typed values of the section; None: the source does not know the person."""
+    as_of: datetime
+    asked_at: float
+
+
+class AnswerCache:
+    """Answers by key. An answer asked for before a newer one, or before a write, never replaces what is known since."""
+
+    def __init__(self, entries: int) -> None:
+        self._entries = entries
+        self._answers: OrderedDict[str, Answer] = OrderedDict()
+        self._written_at: OrderedDict[str, float] = OrderedDict()
+
+    def find(self, key: str) -> Answer | None:
+        """The last answer, however old."""
+        answer = self._answers.get(key)
+        if answer is not None:
+            self._answers.move_to_end(key)
+        return answer
+
+    def put(self, key: str, answer: Answer) -> None:
+        """Keeps the answer unless it is out of date already."""
+        known = self._answers.get(key)
+        if known is not None and known.asked_at > answer.asked_at:
+            return
+        if (written_at := self._written_at.get(key)) is not None and answer.asked_at < written_at:
+            return
+        self._answers[key] = answer
+        self._answers.move_to_end(key)
+        if len(self._answers) > self._entries:
+            self._answers.popitem(last=False)
+
+    def forget(self, key: str, written_at: float) -> None:
+        """After a write: the known answer is out of date, and so is any that was asked for before `written_at`."""
+        self._answers.pop(key, None)
+        self._written_at[key] = written_at
+        self._written_at.move_to_end(key)
+        if len(self._written_at) > max(self._entries, 100):
+            self._written_at.popitem(last=False)
+
+    def __len__(self) -> int:
+        return len(self._answers)

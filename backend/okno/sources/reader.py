@@ -1,0 +1,142 @@
+"""Reading one source: cache, coalescing of equal reads, the last good answer while the source is down, listing."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import structlog
+
+from okno.clock import Clock
+from okno.sources.cache import Answer, AnswerCache
+from okno.sources.errors import SourceError
+from okno.sources.kind import Connector, RawPage
+from okno.sources.manifest import SourceManifest
+from okno.sources.mapping import Mapper
+from okno.sources.model import ScanPage, SectionResult, SourceFailure, State
+from okno.sources.runtime import Runtime
+
+log = structlog.get_logger(__name__)
+
+
+class Reader:
+    """One source as the rest of Okno reads it."""
+
+    def __init__(self, manifest: SourceManifest, connector: Connector, clock: Clock, *, textual: bool) -> None:
+        self.manifest = manifest
+        self.connector = connector
+        self.runtime = Runtime(manifest, clock)
+        self.mapper = Mapper(manifest, textual=textual)
+        self._clock = clock
+        self._cache = AnswerCache(manifest.cache_entries)
+        self._under_way: dict[str, asyncio.Task[SectionResult]] = {}
+
+    async def read(self, key: str, *, fresh: bool) -> SectionResult:
+        """The section of the person with that key. Never raises for a fault of the source.
+
+        Args:
+            fresh: asks the source, past the cache and past reads that are under way.
+        """
+        if fresh:
+            return await self._read(key)
+        answer = self._cache.find(key)
+        if answer is not None and self._clock.monotonic() - answer.asked_at < self.manifest.cache_seconds:
+            return self._result(answer)
+        task = self._under_way.get(key)
+        if task is None:
+            task = self._under_way[key] = asyncio.create_task(self._read(key))
+            task.add_done_callback(lambda _: self._under_way.pop(key, None))
+        # One reader who goes away does not take the answer from the others.
+        return await asyncio.shield(task)
+
+    async def record(self, key: str) -> tuple[Any, Answer]:
+        """The record as the source gives it now, and the answer made of it.
+
+        Raises:
+            SourceError: the source did not answer, or not as the manifest promises.
+        """
+        asked_at, as_of = self._clock.monotonic(), self._clock.now()
+        try:
+            record = await self._ask(key)
+        except SourceError as error:
+            if error.code == "NOT_FOUND":
+                self._cache.put(key, Answer(None, as_of, asked_at))
+            raise
+        answer = Answer(self.mapper.section(record), as_of, asked_at)
+        self._cache.put(key, answer)
+        return record, answer
+
+    def forget(self, key: str) -> None:
+        """After a write: what is known of the person is out of date."""
+        self._cache.forget(key, self._clock.monotonic())
+
+    async def scan(self, cursor: str | None) -> AsyncIterator[ScanPage]:
+        """Everybody whom the source knows, as columns of the index, page by page.
+
+        Raises:
+            SourceError: a page could not be read; going on from the last page's cursor is safe.
+        """
+        listing = self.connector.scan(cursor)
+        try:
+            while True:
+                page = await self.runtime.call(listing.next, seconds=self.manifest.scan_page_seconds, idempotent=True)
+                yield self._page(page)
+                if page.cursor is None:
+                    return
+        finally:
+            await listing.close()
+
+    async def ping(self) -> None:
+        """Asks the source something small.
+
+        Raises:
+            SourceError: it does not answer, or refuses the credentials.
+        """
+        await self.runtime.call(self.connector.ping, seconds=self.manifest.deadline_seconds, idempotent=True)
+
+    async def close(self) -> None:
+        """Stops reads under way and closes the connections."""
+        tasks = list(self._under_way.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self.connector.close()
+
+    async def _ask(self, key: str) -> Any:
+        return await self.runtime.call(
+            lambda: self.connector.fetch(key), seconds=self.manifest.deadline_seconds, idempotent=True
+        )
+
+    async def _read(self, key: str) -> SectionResult:
+        try:
+            _, answer = await self.record(key)
+            return self._result(answer)
+        except SourceError as error:
+            return self._without_source(key, error)
+        except Exception as error:  # a defect in a kind costs its section and nothing else
+            log.exception("source.defect", source=self.manifest.id)
+            return self._without_source(key, SourceError("BAD_ANSWER", f"{self.manifest.id}: {type(error).__name__} while reading"))
+
+    def _without_source(self, key: str, error: SourceError) -> SectionResult:
+        failure = SourceFailure(error.reason, error.message)
+        answer = self._cache.find(key)
+        if error.code != "NOT_FOUND" and answer is not None and answer.data is not None:
+            if self._clock.monotonic() - answer.asked_at <= self.manifest.freshness.error_after:
+                return SectionResult(State.STALE, answer.data, answer.as_of, failure)
+        return SectionResult(State.FAILED, None, None, failure)
+
+    def _result(self, answer: Answer) -> SectionResult:
+        if answer.data is None:
+            failure = SourceFailure("NOT_FOUND", f"{self.manifest.id}: knows nobody with this {self.manifest.key}")
+            return SectionResult(State.FAILED, None, answer.as_of, failure)
+        return SectionResult(State.OK, answer.data, answer.as_of, None)
+
+    def _page(self, page: RawPage) -> ScanPage:
+        records: list[Mapping[str, Any]] = []
+        rejected = 0
+        for record in page.records:
+            try:
+                records.append(self.mapper.index_row(record))
+            except SourceError as error:
+                rejected += 1
+                log.warning("source.record_rejected", source=self.manifest.id, cause=error.message)
+        return ScanPage(records, page.cursor, rejected)

@@ -1,0 +1,245 @@
+"""Kind `sql`: PostgreSQL, read only. Statements stand in the manifest; values travel beside them as parameters."""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Iterable, Mapping
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
+
+import asyncpg
+from pydantic import AfterValidator, Field, model_validator
+
+from okno.errors import ConfigurationError
+from okno.sources.errors import SourceError
+from okno.sources.kind import RawPage, ReadOnly, Scan
+from okno.sources.manifest import Part, Reference, SourceManifest
+
+T = TypeVar("T")
+
+# What a colon means nothing in, in the order in which they may start; then casts; then the parameters themselves.
+_TOKEN = re.compile(
+    r"""
+    (?P<skip> '(?:[^']|'')*' | "(?:[^"]|"")*" | --[^\n]* | /\*.*?\*/ | \$(?P<tag>\w*)\$.*?\$(?P=tag)\$ | :: | := )
+    | :(?P<name>[a-z_][a-z0-9_]*)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_POSITIONAL = re.compile(r"\$\d")
+
+
+class Statement:
+    """A statement with its named parameters turned into PostgreSQL's numbered ones."""
+
+    __slots__ = ("names", "sql")
+
+    def __init__(self, text: str) -> None:
+        names: list[str] = []
+
+        def number(match: re.Match[str]) -> str:
+            name = match["name"]
+            if name is None:
+                return match[0]
+            if name not in names:
+                names.append(name)
+            return f"${names.index(name) + 1}"
+
+        self.sql = _TOKEN.sub(number, text)
+        self.names = tuple(names)
+
+    def arguments(self, values: Mapping[str, Any]) -> list[Any]:
+        """The values in the order of their numbers."""
+        return [values[name] for name in self.names]
+
+
+def _check_statement(text: str) -> str:
+    bare = _TOKEN.sub(lambda match: match[0] if match["name"] else "''", text).strip()
+    if not re.match(r"(?i)(select|with|values|table)\b", bare):
+        raise ValueError("a statement reads: it starts with SELECT, WITH, VALUES or TABLE")
+    if ";" in bare.rstrip("; \n"):
+        raise ValueError("one statement only, without a semicolon inside")
+    if _POSITIONAL.search(bare):
+        raise ValueError("parameters are named, as :personnel_number, never numbered")
+    return text
+
+
+Sql = Annotated[str, AfterValidator(_check_statement)]
+
+
+class SqlEndpoint(Part):
+    """`url` holds the password, so it stands elsewhere."""
+
+    url: Reference
+
+
+class SqlList(Part):
+    """Lists everybody in the order of `cursor`, a text column; parameters :after (null at the start) and :limit."""
+
+    statement: Sql
+    cursor: str
+    page_size: int = Field(default=1000, ge=1)
+
+
+class SqlRead(Part):
+    """`one` reads a person by the manifest's key. With rows: many the record is {rows: […]}, which may be empty."""
+
+    one: Sql
+    rows: Literal["one", "many"] = "one"
+    list: SqlList | None = None
+
+
+class SqlManifest(SourceManifest):
+    """A system whose database Okno may read."""
+
+    KIND: ClassVar[str] = "sql"
+    kind: Literal["sql"]
+    endpoint: SqlEndpoint
+    read: SqlRead
+
+    @model_validator(mode="after")
+    def _parameters(self) -> Self:
+        _check_parameters("read.one", self.read.one, {self.key}, {self.key})
+        if self.read.list is not None:
+            _check_parameters("read.list.statement", self.read.list.statement, {"after", "limit"}, {"after", "limit"})
+        if self.index and self.read.list is None:
+            raise ValueError("index needs read.list")
+        return self
+
+    @property
+    def can_scan(self) -> bool:
+        return self.read.list is not None
+
+
+def _check_parameters(at: str, text: str, needed: Iterable[str], allowed: Iterable[str]) -> None:
+    names = set(Statement(text).names)
+    if unknown := sorted(names - set(allowed)):
+        raise ValueError(f"{at}: unknown parameter :{unknown[0]}; allowed here: {', '.join(f':{name}' for name in sorted(allowed))}")
+    if missing := sorted(set(needed) - names):
+        raise ValueError(f"{at}: parameter :{missing[0]} is not used")
+
+
+class SqlConnector(ReadOnly):
+    """One database. Every statement is its own read-only transaction: one round trip."""
+
+    def __init__(self, manifest: SqlManifest, environment: Mapping[str, str] | None) -> None:
+        self._manifest = manifest
+        self._url = manifest.endpoint.url.resolve(environment)
+        if not self._url.startswith(("postgresql://", "postgres://")):
+            raise ConfigurationError(f"source {manifest.id}: endpoint.url has to start with postgresql://")
+        self._one = Statement(manifest.read.one)
+        self._idle: list[asyncpg.Connection[asyncpg.Record]] = []
+        self._closed = False
+
+    async def fetch(self, key: str) -> Any:
+        rows = await self.rows(self._one, {self._manifest.key: key})
+        if self._manifest.read.rows == "many":
+            return {"rows": rows}
+        if not rows:
+            raise SourceError("NOT_FOUND", f"{self._manifest.id}: no such record")
+        if len(rows) > 1:
+            raise SourceError("BAD_ANSWER", f"{self._manifest.id}: several rows have this {self._manifest.key}")
+        return rows[0]
+
+    def scan(self, cursor: str | None) -> Scan:
+        assert self._manifest.read.list is not None, "the loader checks it"
+        return _Listing(self, self._manifest.id, self._manifest.read.list, cursor)
+
+    async def ping(self) -> None:
+        await self.rows(Statement("SELECT 1"), {})
+
+    async def close(self) -> None:
+        self._closed = True
+        while self._idle:
+            self._idle.pop().terminate()
+
+    async def rows(self, statement: Statement, values: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """The rows of one statement.
+
+        Raises:
+            SourceError: the code tells the fault.
+        """
+        connection = await self._take()
+        reusable = False
+        try:
+            found = await _uncancelled(connection, connection.fetch(statement.sql, *statement.arguments(values)))
+            reusable = True
+            return [dict(row) for row in found]
+        except asyncpg.PostgresError as error:
+            reusable = not connection.is_closed() and not _is_gone(error)
+            raise self._fault(error) from None
+        except (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, ValueError, EOFError) as error:
+            raise self._fault(error) from None
+        finally:
+            if reusable and not self._closed:
+                self._idle.append(connection)
+            else:
+                connection.terminate()
+
+    async def _take(self) -> "asyncpg.Connection[asyncpg.Record]":
+        # The runtime's bulkhead bounds how many are out at once, so this needs no limit of its own.
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.is_closed():
+                return connection
+        milliseconds = str(int(max(self._manifest.deadline_seconds, self._manifest.scan_page_seconds) * 1000))
+        try:
+            return await asyncpg.connect(
+                self._url,
+                server_settings={
+                    "application_name": "okno",
+                    "default_transaction_read_only": "on",
+                    "statement_timeout": milliseconds,
+                    "timezone": "UTC",
+                    "jit": "off",
+                },
+            )
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, ValueError, EOFError) as error:
+            raise self._fault(error) from None
+
+    def _fault(self, error: Exception) -> SourceError:
+        source = self._manifest.id
+        if isinstance(error, asyncpg.QueryCanceledError):
+            return SourceError("TIMEOUT", f"{source}: the statement was cancelled by the server")
+        if isinstance(error, asyncpg.PostgresError):
+            if _is_gone(error):
+                return SourceError("UNREACHABLE", f"{source}: the database is not available (SQLSTATE {error.sqlstate})")
+            if str(error.sqlstate).startswith(("28", "42501", "25006")):
+                return SourceError("REFUSED", f"{source}: the database refuses (SQLSTATE {error.sqlstate})")
+            return SourceError("BAD_ANSWER", f"{source}: the statement fails (SQLSTATE {error.sqlstate})")
+        if isinstance(error, OSError | EOFError | asyncpg.InterfaceError):
+            return SourceError("UNREACHABLE", f"{source}: no connection ({type(error).__name__})")
+        return SourceError("BAD_ANSWER", f"{source}: the answer is not PostgreSQL's ({type(error).__name__})")
+
+
+def _is_gone(error: asyncpg.PostgresError) -> bool:
+    # 08 connection, 53 out of resources, 57P0x shutting down or starting up
+    return str(error.sqlstate).startswith(("08", "53", "57P0"))
+
+
+async def _uncancelled(connection: "asyncpg.Connection[asyncpg.Record]", work: Awaitable[T]) -> T:
+    # Cancelling a query makes asyncpg open a second connection to ask for its end; on a server that hangs this waits
+    # for ever. So at the deadline the connection is cut instead, and the server's statement_timeout ends the query.
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        connection.terminate()
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        raise
+
+
+class _Listing:
+    def __init__(self, connector: SqlConnector, source: str, spec: SqlList, cursor: str | None) -> None:
+        self._connector, self._source, self._spec, self._after = connector, source, spec, cursor
+        self._statement = Statement(spec.statement)
+
+    async def next(self) -> RawPage:
+        rows = await self._connector.rows(self._statement, {"after": self._after, "limit": self._spec.page_size})
+        if len(rows) < self._spec.page_size:
+            return RawPage(rows, None)
+        last = rows[-1].get(self._spec.cursor)
+        if not isinstance(last, str):
+            raise SourceError("BAD_ANSWER", f"{self._source}: the cursor column {self._spec.cursor} is no text")
+        self._after = last
+        return RawPage(rows, last)
+
+    async def close(self) -> None:
+        """Nothing is held between pages."""

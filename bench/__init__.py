@@ -1,0 +1,1 @@
+"""Measurements against limits of the same run. Printed, never asserted: `make bench`."""

@@ -1,0 +1,113 @@
+/** Who it is: names in both alphabets, login, position, department → managers, office, time there, state. */
+import { Clock, MapPin } from "@gravity-ui/icons";
+import { Icon } from "@gravity-ui/uikit";
+import { Fragment } from "react";
+import { useQuery } from "urql";
+
+import { useNow } from "../clock";
+import { EmployeeDatesDocument, type EmployeeHeaderQuery } from "../generated/graphql";
+import { useI18n } from "../i18n";
+import { CopyText } from "../shell/CopyText";
+import { employeePath } from "../shell/pages";
+import { hueOf, initialsOf } from "./avatar";
+import styles from "./EmployeeHeader.module.css";
+import { ProtectedChip, StateChip } from "./StateChip";
+import { differenceMinutes, readerTimeZone, signedHours } from "./time-zone";
+
+type Employee = NonNullable<EmployeeHeaderQuery["employee"]>;
+
+export function EmployeeHeader({ employee }: { employee: Employee }) {
+  const { t, format } = useI18n();
+  const name = employee.displayName ?? employee.latinName ?? employee.login ?? t("person.nameless");
+  const place = [employee.office, employee.city, employee.country && format.country(employee.country)];
+  return (
+    <header className={styles.header} data-testid="employee-header">
+      <Avatar name={name} seed={employee.id} />
+      <div className={styles.who}>
+        <div className={styles.names}>
+          <h1 className={styles.name}>{name}</h1>
+          {employee.latinName && employee.latinName !== name && <span className={styles.latin}>{employee.latinName}</span>}
+        </div>
+        <div className={styles.line}>
+          {employee.login && (
+            <span className={styles.login} data-testid="login">
+              <CopyText text={employee.login} />
+            </span>
+          )}
+          <State employee={employee} />
+          {employee.protected === true && <ProtectedChip size="s" />}
+        </div>
+        {(employee.position || employee.department) && (
+          <p className={styles.job}>
+            <span>{employee.position}</span>
+            {employee.position && employee.department && <span aria-hidden="true" className={styles.dot} />}
+            <span>{employee.department}</span>
+            <Managers employee={employee} />
+          </p>
+        )}
+        <p className={styles.place}>
+          {place.some(Boolean) && (
+            <span className={styles.fact}>
+              <Icon data={MapPin} size={14} />
+              {[...new Set(place.filter(Boolean))].join(", ")}
+            </span>
+          )}
+          {employee.timeZone && <LocalTime timeZone={employee.timeZone} />}
+        </p>
+      </div>
+    </header>
+  );
+}
+
+function Avatar({ name, seed }: { name: string; seed: string }) {
+  return (
+    <span className={styles.avatar} aria-hidden="true" style={{ "--hue": hueOf(seed) } as React.CSSProperties}>
+      {initialsOf(name)}
+    </span>
+  );
+}
+
+const DATED = new Set(["ON_LEAVE", "LEAVING", "DISMISSED"]);
+
+function State({ employee }: { employee: Employee }) {
+  const dated = employee.state != null && DATED.has(employee.state);
+  const [{ data }] = useQuery({ query: EmployeeDatesDocument, variables: { employee: employee.id }, pause: !dated });
+  if (!employee.state) return null;
+  const dates = data?.employee?.hr;
+  return <StateChip state={employee.state} until={employee.state === "ON_LEAVE" ? dates?.leaveUntil : dates?.lastDay} size="s" />;
+}
+
+/** The chain upwards, nearest first; the far end folds away on narrow screens by wrapping. */
+function Managers({ employee }: { employee: Employee }) {
+  const { t } = useI18n();
+  if (!employee.managers || employee.managers.length === 0) return null;
+  return (
+    <span className={styles.managers} aria-label={t("person.managers")}>
+      {employee.managers.map((manager) => (
+        <Fragment key={manager.id}>
+          <span aria-hidden="true" className={styles.arrow}>
+            {"→"}
+          </span>
+          <a href={employeePath(manager.id)} title={manager.position ?? undefined}>
+            {manager.displayName ?? t("person.nameless")}
+          </a>
+        </Fragment>
+      ))}
+    </span>
+  );
+}
+
+function LocalTime({ timeZone }: { timeZone: string }) {
+  const { t, format } = useI18n();
+  const now = useNow();
+  const difference = differenceMinutes(timeZone, readerTimeZone(), now);
+  if (difference === null) return null;
+  return (
+    <span className={styles.fact} title={timeZone} data-testid="local-time">
+      <Icon data={Clock} size={14} />
+      {difference === 0
+        ? t("person.time_same", { time: format.time(now, timeZone) })
+        : t("person.time", { time: format.time(now, timeZone), hours: signedHours(difference) })}
+    </span>
+  );
+}

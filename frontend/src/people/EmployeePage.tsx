@@ -1,0 +1,161 @@
+/** One employee in one window: header, the team's widgets, ready-made actions. */
+import { Thunderbolt } from "@gravity-ui/icons";
+import { Button, Drawer, Icon, Skeleton } from "@gravity-ui/uikit";
+import { useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { useQuery } from "urql";
+
+import { failureOf } from "../api/failure";
+import { readGate } from "../api/gate";
+import { useKept } from "../api/kept";
+import { ActionsContext, type Offer } from "../dashboard/actions";
+import { WidgetGrid } from "../dashboard/WidgetGrid";
+import { EmployeeHeaderDocument, OperationsDocument } from "../generated/graphql";
+import { useI18n } from "../i18n";
+import { ActionList } from "../operations/ActionList";
+import { ActionSheet } from "../operations/ActionSheet";
+import { DeniedFace, FailedFace, NotFoundFace } from "../shell/Faces";
+import { useShortcuts } from "../shell/keyboard";
+import { EmployeeHeader } from "./EmployeeHeader";
+import styles from "./EmployeePage.module.css";
+
+const PANEL = "(min-width: 1200px)";
+
+export default function EmployeePage({ id }: { id: string }) {
+  const { t } = useI18n();
+  const [{ data, error, fetching, extensions }, again] = useQuery({
+    query: EmployeeHeaderDocument,
+    variables: { employee: id },
+    requestPolicy: "cache-and-network",
+  });
+  const employee = useKept(data?.employee);
+  useEffect(() => {
+    if (employee?.displayName) document.title = t("app.title", { page: employee.displayName });
+  }, [employee?.displayName, t]);
+
+  if (employee) return <Card id={id} header={<EmployeeHeader employee={employee} />} name={employee.displayName ?? employee.login ?? ""} />;
+  if (fetching || data === undefined) {
+    if (error === undefined) return <Card id={id} header={<HeaderSkeleton />} name="" />;
+    if (!isBadId(error)) {
+      return (
+        <FailedFace
+          title={t("employee.failed.title")}
+          text={t("employee.failed.text")}
+          failure={failureOf(error)}
+          onRetry={() => again({ requestPolicy: "network-only" })}
+        />
+      );
+    }
+  }
+  const denial = readGate(extensions).denialOf("employee");
+  if (denial !== null) return <DeniedFace title={t("employee.denied")} reason={denial.reason} />;
+  if (error !== undefined && !isBadId(error)) {
+    return (
+      <FailedFace
+        title={t("employee.failed.title")}
+        text={t("employee.failed.text")}
+        failure={failureOf(error)}
+        onRetry={() => again({ requestPolicy: "network-only" })}
+      />
+    );
+  }
+  return <NotFoundFace title={t("employee.not_found.title")} text={t("employee.not_found.text")} />;
+}
+
+const isBadId = (error: Parameters<typeof failureOf>[0]): boolean => ["NOT_FOUND", "BAD_ID", "INVALID_ID"].includes(failureOf(error).code);
+
+function Card({ id, header, name }: { id: string; header: React.ReactNode; name: string }) {
+  const { t } = useI18n();
+  const [{ data, error, fetching }, again] = useQuery({ query: OperationsDocument, variables: { employee: id } });
+  const offers = useMemo(() => data?.operations ?? [], [data]);
+  const [chosen, setChosen] = useState<Offer | null>(null);
+  const [drawer, setDrawer] = useState(false);
+  const firstField = useRef<HTMLElement | null>(null);
+  const panelFilter = useRef<HTMLInputElement>(null);
+  const actions = useMemo(() => ({ offers, open: setChosen }), [offers]);
+
+  useShortcuts({
+    a: () => {
+      if (window.matchMedia(PANEL).matches) panelFilter.current?.focus();
+      else setDrawer(true);
+    },
+  });
+  const drawerFilter = useCallback((input: HTMLInputElement | null) => {
+    firstField.current = input;
+  }, []);
+  const list = (filter: React.Ref<HTMLInputElement>) => (
+    <ActionList
+      offers={offers}
+      fetching={fetching}
+      failure={error && !data?.operations ? failureOf(error) : null}
+      filter={filter}
+      onChoose={setChosen}
+      onRetry={() => again({ requestPolicy: "network-only" })}
+    />
+  );
+
+  return (
+    <ActionsContext.Provider value={actions}>
+      <div className={styles.page}>
+        <div className={styles.head}>
+          {header}
+          <Button className={styles.open} size="l" view="action" onClick={() => setDrawer(true)} data-testid="open-actions">
+            <Icon data={Thunderbolt} size={16} />
+            {t("actions.title")}
+          </Button>
+        </div>
+        <div className={styles.main}>
+          <WidgetGrid slot="employee-card" employee={id} />
+        </div>
+        <aside className={styles.panel} aria-label={t("actions.title")}>
+          {list(panelFilter)}
+        </aside>
+      </div>
+      <Drawer
+        open={drawer || chosen !== null}
+        placement="right"
+        size={chosen === null ? 360 : 520}
+        maxSize={800}
+        disableOutsideClick={chosen !== null}
+        aria-label={t("actions.title")}
+        initialFocus={firstField}
+        contentClassName={styles.drawer}
+        onOpenChange={(open) => {
+          if (open) return;
+          setChosen(null);
+          setDrawer(false);
+        }}
+      >
+        {chosen === null ? (
+          <div className={styles.sheet}>{list(drawerFilter)}</div>
+        ) : (
+          <ActionSheet
+            key={chosen.id}
+            offer={chosen}
+            employee={id}
+            name={name}
+            firstField={firstField}
+            onBack={drawer ? () => setChosen(null) : null}
+            onClose={() => {
+              setChosen(null);
+              setDrawer(false);
+            }}
+          />
+        )}
+      </Drawer>
+    </ActionsContext.Provider>
+  );
+}
+
+function HeaderSkeleton() {
+  const { t } = useI18n();
+  return (
+    <div className={styles.skeleton} role="status" aria-label={t("common.loading")}>
+      <Skeleton style={{ width: 56, height: 56, borderRadius: 28 }} />
+      <div className={styles.skeletonLines}>
+        <Skeleton style={{ height: 24, width: 260 }} />
+        <Skeleton style={{ height: 14, width: 380, maxWidth: "100%" }} />
+        <Skeleton style={{ height: 14, width: 320, maxWidth: "100%" }} />
+      </div>
+    </div>
+  );
+}

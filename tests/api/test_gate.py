@@ -1,0 +1,195 @@
+"""The gate: what it denies is not resolved, however the document asks for it."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from graphql import GraphQLField
+
+from okno.policy.service import Policy, Rights
+from tests.api.world import AMINA_ID, IVAN_ID, ROOT, Parts, World, gate_of
+
+
+class Calls:
+    """Counts the calls of resolvers, by "Type.field"."""
+
+    def __init__(self, parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.counted: dict[str, int] = {}
+        for name in parts.graph.fields():
+            type_name, field_name = name.split(".")
+            field: GraphQLField = parts.graph.core.type_map[type_name].fields[field_name]  # type: ignore[attr-defined]
+            monkeypatch.setattr(field, "resolve", self._counting(name, field.resolve))
+
+    def __getitem__(self, name: str) -> int:
+        return self.counted.get(name, 0)
+
+    def _counting(self, name: str, resolve: Any) -> Callable[..., Awaitable[Any] | Any]:
+        def counting(*args: Any, **kwargs: Any) -> Any:
+            self.counted[name] = self.counted.get(name, 0) + 1
+            return resolve(*args, **kwargs)
+
+        return counting
+
+
+@pytest.fixture
+def calls(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> Calls:
+    return Calls(parts, monkeypatch)
+
+
+async def test_a_denied_resolver_is_never_called(world: World, calls: Calls) -> None:
+    query = "query ($id: ID!) { employee(id: $id) { hr { position salary { minorUnits } } } }"
+    await world.ask("anna.sorokina", query, id=IVAN_ID)
+    assert calls["HrSection.position"] == 1
+    assert calls["HrSection.salary"] == 0
+    assert calls["Money.minorUnits"] == 0
+
+
+async def test_a_resolver_denied_by_the_row_is_never_called(world: World, calls: Calls) -> None:
+    query = (
+        "query ($id: ID!) { employee(id: $id) { login manager { login } equipment { items { serial } } } }"
+    )
+    await world.ask("anna.sorokina", query, id=AMINA_ID)
+    assert calls["Employee.login"] == 0
+    assert calls["Employee.manager"] == 0
+    assert calls["Employee.equipment"] == 0
+    assert calls["EquipmentSection.items"] == 0
+
+
+async def test_nothing_is_resolved_for_somebody_without_rights(world: World, calls: Calls) -> None:
+    from dataclasses import replace
+
+    nobody = replace(world.actor("anna.sorokina"), rights=Rights())
+    body = await world.ask(
+        nobody, "query ($id: ID!) { me { id } employee(id: $id) { id } sources { id } }", id=IVAN_ID
+    )
+    assert body["data"] == {"me": None, "employee": None, "sources": None}
+    assert calls.counted == {}
+
+
+async def test_a_field_without_a_rule_is_denied(parts: Parts, calls: Calls) -> None:
+    sources = [
+        (path.name, path.read_text(encoding="utf-8").replace('level("Employee.position", "public");', ""))
+        for path in sorted((ROOT / "policies").glob("*.polar"))
+    ]
+    world = World(Parts(Policy.from_sources(sources, "test"), parts.manifests, parts.graph, parts.teams))
+    body = await world.ask(
+        "anna.sorokina", "query ($id: ID!) { employee(id: $id) { position office } }", id=IVAN_ID
+    )
+    assert body["data"]["employee"] == {"position": None, "office": "Office 1"}
+    assert gate_of(body, "employee.position") == {
+        "path": "employee.position",
+        "decision": "deny",
+        "rule": None,
+        "reason": None,
+    }
+    assert calls["Employee.position"] == 0
+
+
+async def test_a_denied_field_that_is_never_null_takes_its_parent_away(parts: Parts, calls: Calls) -> None:
+    sources = [
+        (path.name, path.read_text(encoding="utf-8").replace('structural("EmployeeEdge");', ""))
+        for path in sorted((ROOT / "policies").glob("*.polar"))
+    ]
+    world = World(Parts(Policy.from_sources(sources, "test"), parts.manifests, parts.graph, parts.teams))
+    body = await world.ask("anna.sorokina", "{ employees { edges { node { id } } } }")
+    assert body["data"] == {"employees": None}
+    assert body["errors"][0]["extensions"]["code"] == "DENIED"
+    assert calls["EmployeeEdge.node"] == 0
+
+
+async def test_a_journal_that_one_may_not_read_at_all_is_null(world: World) -> None:
+    body = await world.ask(
+        world.service_actor("employees.read"), "{ auditRecords { edges { node { hash } } } }"
+    )
+    assert body["data"] == {"auditRecords": None}
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        "query ($id: ID!) { employee(id: $id) { ...F } } fragment F on Employee { hr { ...G } } "
+        "fragment G on HrSection { x: salary { minorUnits } }",
+        "query ($id: ID!) { employee(id: $id) { ... on Employee { hr { ... { x: salary { minorUnits } } } } } }",
+        "query ($id: ID!) { node(id: $id) { ... on Node { ... on Employee { hr { x: salary { minorUnits } } } } } }",
+        "query ($id: ID!) { employee(id: $id) { hr { x: salary { currency } } ...F } } "
+        "fragment F on Employee { hr { x: salary { minorUnits } } }",
+        "query ($id: ID!, $yes: Boolean = true) { employee(id: $id) { hr { x: salary @include(if: $yes) { minorUnits } } } }",
+        "query ($id: ID!, $no: Boolean = false) { employee(id: $id) { hr @skip(if: $no) { x: salary { minorUnits } } } }",
+    ],
+)
+async def test_fragments_aliases_and_directives_are_no_way_around(
+    world: World, calls: Calls, document: str
+) -> None:
+    body = await world.ask("anna.sorokina", document, id=IVAN_ID)
+    assert "errors" not in body
+    found = body["data"].get("employee") or body["data"].get("node")
+    assert found["hr"]["x"] is None
+    assert calls["HrSection.salary"] == 0
+    (line,) = [line for line in body["extensions"]["gate"] if line["path"].endswith("hr.x")]
+    assert line["decision"] == "deny"
+
+
+async def test_what_is_skipped_is_not_reported(world: World) -> None:
+    query = "query ($id: ID!) { employee(id: $id) { login @skip(if: true) email @include(if: false) id } }"
+    body = await world.ask("anna.sorokina", query, id=IVAN_ID)
+    assert body["data"] == {"employee": {"id": IVAN_ID}}
+    assert [line["path"] for line in body["extensions"]["gate"]] == ["employee", "employee.id"]
+
+
+async def test_the_same_field_under_two_aliases_is_two_lines(world: World) -> None:
+    query = "query ($a: ID!, $b: ID!) { a: employee(id: $a) { login } b: employee(id: $b) { x: login } }"
+    body = await world.ask("anna.sorokina", query, a=IVAN_ID, b=AMINA_ID)
+    assert body["data"] == {"a": {"login": "ivan.petrov"}, "b": {"x": None}}
+    assert gate_of(body, "a.login")["allowed"] == 1
+    assert gate_of(body, "b.x")["denied"] == 1
+
+
+async def test_typename_is_always_told(world: World) -> None:
+    query = "query ($id: ID!) { __typename employee(id: $id) { __typename hr { __typename } } }"
+    body = await world.ask("anna.sorokina", query, id=AMINA_ID)
+    assert body["data"] == {
+        "__typename": "Query",
+        "employee": {"__typename": "Employee", "hr": {"__typename": "HrSection"}},
+    }
+    assert world.sources.calls == []
+
+
+async def test_the_schema_is_told_to_those_whom_the_policy_lets_explore_it(world: World) -> None:
+    query = "{ __schema { queryType { name } } }"
+    assert (await world.ask("anna.sorokina", query))["data"]["__schema"]["queryType"]["name"] == "Query"
+    production = world.actor("anna.sorokina", "session")
+    refused = await world.ask(production, query)
+    assert refused["errors"][0]["extensions"]["code"] == "DENIED"
+    assert "data" not in refused
+    hinted = await world.ask("anna.sorokina", "{ mee { id } }")
+    unhinted = await world.ask(production, "{ mee { id } }")
+    assert "Did you mean" in hinted["errors"][0]["message"]
+    assert "Did you mean" not in unhinted["errors"][0]["message"]
+
+
+async def test_a_denied_mutation_is_recorded_before_anything_runs(world: World, calls: Calls) -> None:
+    query = """mutation ($id: ID!) {
+      operationPreview(input: {operation: "domain.unlock", employee: $id, idempotencyKey: "k"}) { previewToken } }"""
+    service = world.service_actor("employees.read")
+    body = await world.ask(service, query, id=IVAN_ID)
+    assert body["data"] == {"operationPreview": None}
+    assert calls["Mutation.operationPreview"] == 0
+    (event,) = world.journal.of_type("access.denied")
+    assert event.detail == {"action": "write", "mutations": ["operationPreview"]}
+    world.journal.away = True
+    answer = await world.answer(service, query, {"id": IVAN_ID})
+    assert "data" not in answer.body
+    assert answer.body["errors"][0]["extensions"]["code"] == "UNAVAILABLE"
+
+
+async def test_a_policy_that_cannot_be_compiled_for_these_rights_denies(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from okno.policy.service import PolicyError, Problem
+
+    def broken(*args: Any) -> Any:
+        raise PolicyError((Problem("people.polar", 1, "cannot-compile", "rule x cannot be compiled"),))
+
+    context = world.server.context(world.actor("anna.sorokina"), "r")
+    monkeypatch.setattr(world.parts.policy, "table", broken)
+    assert context.gate.decide("Employee", "login").outcome.value == "deny"

@@ -1,0 +1,60 @@
+"""Settings come from okno.toml and the environment; whatever is wrong is named with its place."""
+
+from pathlib import Path
+
+import pytest
+
+from okno.errors import ConfigurationError
+from okno.settings import load_settings, read_secret
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    (tmp_path / "config").mkdir()
+    return tmp_path / "config"
+
+
+def test_without_a_file_everything_has_a_default(config: Path) -> None:
+    settings = load_settings({"OKNO_CONFIG_DIR": str(config)})
+    assert (settings.mode, settings.http.port, settings.database.url) == ("production", 8000, None)
+    assert settings.public_url == "http://localhost:8000"
+    assert settings.config_dir == config
+
+
+def test_the_environment_wins_over_the_file(config: Path) -> None:
+    (config / "okno.toml").write_text('mode = "development"\n[http]\nport = 9000\n')
+    settings = load_settings({"OKNO_CONFIG_DIR": str(config), "PORT": "9100", "OKNO_DATA_DIR": "/srv/data"})
+    assert (settings.mode, settings.http.port, settings.data_dir) == ("development", 9100, Path("/srv/data"))
+
+
+def test_all_wrong_keys_are_named_at_once_with_their_place(config: Path) -> None:
+    (config / "okno.toml").write_text('mode = "test"\n[http]\nprot = 1\n')
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings({"OKNO_CONFIG_DIR": str(config), "PORT": "many"})
+    text = caught.value.message
+    assert f"{config / 'okno.toml'}, key mode" in text
+    assert f"{config / 'okno.toml'}, key http.prot" in text
+    assert "environment variable PORT" in text
+
+
+def test_broken_toml_names_the_file(config: Path) -> None:
+    (config / "okno.toml").write_text("mode = \n")
+    with pytest.raises(ConfigurationError, match=r"okno\.toml is not valid TOML"):
+        load_settings({"OKNO_CONFIG_DIR": str(config)})
+
+
+def test_an_empty_variable_counts_as_not_set(config: Path) -> None:
+    assert load_settings({"OKNO_CONFIG_DIR": str(config), "DATABASE_URL": ""}).database.url is None
+
+
+def test_a_secret_is_read_from_where_the_reference_says(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("from-file\n")
+    assert read_secret(f"file:{tmp_path / 'secret'}", {}) == "from-file"
+    assert read_secret("env:THE_SECRET", {"THE_SECRET": "from-env"}) == "from-env"
+
+
+@pytest.mark.parametrize("reference", ["hunter2", "env:", "env:ABSENT", "file:/nowhere/at/all", "vault:x"])
+def test_a_bad_reference_is_refused_and_never_repeats_a_value(reference: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        read_secret(reference, {})
+    assert "hunter2" not in caught.value.message
