@@ -33,9 +33,9 @@ async def _database() -> AsyncIterator[Database]:
         if not server.exists:
             raise NotFound(f"there is no data in {settings.data_dir} yet; start Okno once with `make run`")
         server.start()
-        settings = settings.model_copy(
-            update={"database": settings.database.model_copy(update=embedded_urls(server))}
-        )
+        urls = embedded_urls(server)
+        addresses = {"url": urls["DATABASE_URL"], "app_url": urls["OKNO_APP_DATABASE_URL"]}
+        settings = settings.model_copy(update={"database": settings.database.model_copy(update=addresses)})
     try:
         db = open_database(settings, "okno-cli")
         try:

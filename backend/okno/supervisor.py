@@ -17,13 +17,15 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from okno.clock import Clock
-from okno.errors import ConfigurationError, Unavailable
+from okno.errors import ConfigurationError, OknoError, Unavailable
 from okno.processes import Child
 from okno.settings import Settings
 from okno.storage.embedded import DATABASE, SUPERUSER, EmbeddedPostgres, embedded_urls
 
 _START_PATIENCE_SECONDS = 60.0
 _INDEX_PATIENCE_SECONDS = 600.0
+_WATCH_SECONDS = 0.5
+_RESTART_PAUSE_SECONDS = 5.0
 
 
 class Progress:
@@ -153,9 +155,31 @@ async def _database(
             await server.ensure_roles()
             if own:
                 await server.ensure_database(DATABASE)
+        keeper = asyncio.create_task(_keep_running(server, progress), name="keep PostgreSQL")
+        stack.push_async_callback(_end, keeper)
     with progress.step("Tables"):
         await migrate.upgrade(settings.database.url or server.url(DATABASE))
     return embedded_urls(server) if own else {}
+
+
+async def _keep_running(server: EmbeddedPostgres, progress: Progress) -> None:
+    """Starts the server again when it ends; its log is bounded, and so is how often it is tried."""
+    while True:
+        await asyncio.sleep(_WATCH_SECONDS)
+        if server.running:
+            continue
+        progress.say("PostgreSQL stopped; starting it again")
+        try:
+            await asyncio.to_thread(server.restart)
+        except OknoError as error:
+            progress.say(error.message)
+            await asyncio.sleep(_RESTART_PAUSE_SECONDS)
+
+
+async def _end(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
 
 
 async def _systems(

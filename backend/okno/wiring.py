@@ -76,8 +76,11 @@ async def open_services(
     async with AsyncExitStack() as stack:
         db = open_database(settings, application_name)
         stack.push_async_callback(db.dispose)
+        # connections of its own: a request that holds one while it records would wait for itself in a full pool
+        journal_db = open_database(settings, f"{application_name}-journal", pool_size=2)
+        stack.push_async_callback(journal_db.dispose)
         journal = Journal(
-            db,
+            journal_db,
             clock,
             settings.data_dir,
             process=application_name,
@@ -125,7 +128,7 @@ async def open_services(
         )
 
 
-def open_database(settings: Settings, application_name: str) -> Database:
+def open_database(settings: Settings, application_name: str, *, pool_size: int | None = None) -> Database:
     """Okno's database as the application sees it: as the role okno_app.
 
     Raises:
@@ -138,7 +141,7 @@ def open_database(settings: Settings, application_name: str) -> Database:
     else:
         raise ConfigurationError("DATABASE_URL is not set; set it, or start everything with `okno up`")
     return Database.connect(
-        url, role=role, pool_size=settings.database.pool_size, application_name=application_name
+        url, role=role, pool_size=pool_size or settings.database.pool_size, application_name=application_name
     )
 
 

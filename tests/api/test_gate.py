@@ -1,13 +1,14 @@
 """The gate: what it denies is not resolved, however the document asks for it."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from graphql import GraphQLField
 
-from okno.policy.service import Policy, Rights
-from tests.api.world import AMINA_ID, IVAN_ID, ROOT, Parts, World, gate_of
+from okno.policy.service import Policy, PolicyError, Problem, Rights
+from tests.api.world import AMINA_ID, ANNA_ID, IVAN_ID, ROOT, Parts, World, gate_of
 
 
 class Calls:
@@ -36,6 +37,16 @@ def calls(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> Calls:
     return Calls(parts, monkeypatch)
 
 
+def changed(parts: Parts, old: str, new: str) -> World:
+    """A world whose policy files differ in one line."""
+    texts = [
+        (path.name, path.read_text(encoding="utf-8")) for path in sorted((ROOT / "policies").glob("*.polar"))
+    ]
+    assert sum(text.count(old) for _, text in texts) == 1
+    policy = Policy.from_sources([(name, text.replace(old, new)) for name, text in texts], "test")
+    return World(Parts(policy, parts.manifests, parts.graph, parts.teams))
+
+
 async def test_a_denied_resolver_is_never_called(world: World, calls: Calls) -> None:
     query = "query ($id: ID!) { employee(id: $id) { hr { position salary { minorUnits } } } }"
     await world.ask("anna.sorokina", query, id=IVAN_ID)
@@ -56,8 +67,6 @@ async def test_a_resolver_denied_by_the_row_is_never_called(world: World, calls:
 
 
 async def test_nothing_is_resolved_for_somebody_without_rights(world: World, calls: Calls) -> None:
-    from dataclasses import replace
-
     nobody = replace(world.actor("anna.sorokina"), rights=Rights())
     body = await world.ask(
         nobody, "query ($id: ID!) { me { id } employee(id: $id) { id } sources { id } }", id=IVAN_ID
@@ -67,11 +76,7 @@ async def test_nothing_is_resolved_for_somebody_without_rights(world: World, cal
 
 
 async def test_a_field_without_a_rule_is_denied(parts: Parts, calls: Calls) -> None:
-    sources = [
-        (path.name, path.read_text(encoding="utf-8").replace('level("Employee.position", "public");', ""))
-        for path in sorted((ROOT / "policies").glob("*.polar"))
-    ]
-    world = World(Parts(Policy.from_sources(sources, "test"), parts.manifests, parts.graph, parts.teams))
+    world = changed(parts, 'level("Employee.position", "public");', "")
     body = await world.ask(
         "anna.sorokina", "query ($id: ID!) { employee(id: $id) { position office } }", id=IVAN_ID
     )
@@ -86,15 +91,55 @@ async def test_a_field_without_a_rule_is_denied(parts: Parts, calls: Calls) -> N
 
 
 async def test_a_denied_field_that_is_never_null_takes_its_parent_away(parts: Parts, calls: Calls) -> None:
-    sources = [
-        (path.name, path.read_text(encoding="utf-8").replace('structural("EmployeeEdge");', ""))
-        for path in sorted((ROOT / "policies").glob("*.polar"))
-    ]
-    world = World(Parts(Policy.from_sources(sources, "test"), parts.manifests, parts.graph, parts.teams))
+    world = changed(parts, 'structural("EmployeeEdge");', "")
     body = await world.ask("anna.sorokina", "{ employees { edges { node { id } } } }")
     assert body["data"] == {"employees": None}
     assert body["errors"][0]["extensions"]["code"] == "DENIED"
     assert calls["EmployeeEdge.node"] == 0
+
+
+HR = "query ($id: ID!) { employee(id: $id) { hr { meta { state } position } } }"
+
+
+async def test_a_section_that_no_rule_covers_is_denied_and_not_null(parts: Parts) -> None:
+    world = changed(parts, 'level("Employee.hr", "public");', "")
+    body = await world.ask("anna.sorokina", HR, id=IVAN_ID)
+    assert body["data"]["employee"]["hr"] == {"meta": {"state": "DENIED"}, "position": None}
+    assert world.sources.calls == []
+    assert gate_of(body, "employee.hr")["decision"] == "deny"
+    assert gate_of(body, "employee.hr.position")["decision"] == "deny"
+    assert gate_of(body, "employee.hr.meta.state")["decision"] == "allow"
+
+
+async def test_the_way_to_a_section_is_part_of_every_decision_in_it(parts: Parts) -> None:
+    world = changed(
+        parts, 'level("HrSection.position", "internal");', 'level("HrSection.position", "public");'
+    )
+    body = await world.ask("anna.sorokina", HR, id=AMINA_ID)
+    assert body["data"]["employee"]["hr"] == {"meta": {"state": "OK"}, "position": "Engineer"}
+    guarded = changed(parts, 'level("Employee.hr", "public");', 'level("Employee.hr", "internal");')
+    for employee, state in ((IVAN_ID, "OK"), (AMINA_ID, "DENIED")):
+        body = await guarded.ask("anna.sorokina", HR, id=employee)
+        assert body["data"]["employee"]["hr"]["meta"]["state"] == state
+    line = gate_of(body, "employee.hr")
+    assert (line["decision"], line["allowed"], line["denied"]) == ("conditional", 0, 1)
+    assert [source for source, _ in guarded.sources.calls] == ["hr"]
+
+
+async def test_many_nodes_are_one_query(world: World) -> None:
+    query = (
+        "query ($ids: [ID!]!) { nodes(ids: $ids) { id ... on Employee { manager { id } managers { id } } } }"
+    )
+    body = await world.ask("anna.sorokina", query, ids=[IVAN_ID, AMINA_ID, ANNA_ID])
+    assert [node["id"] for node in body["data"]["nodes"]] == [IVAN_ID, AMINA_ID, ANNA_ID]
+    assert world.people.queries == 3, "nodes, their managers, and the chains"
+    mixed = await world.ask(
+        "anna.sorokina", "query ($ids: [ID!]!) { nodes(ids: $ids) { id } }", ids=[IVAN_ID, "x"]
+    )
+    assert mixed["data"]["nodes"] == [{"id": IVAN_ID}, None]
+    assert mixed["errors"][0]["path"] == ["nodes", 1]
+    refused = await world.ask("anna.sorokina", query, ids=[IVAN_ID] * 101)
+    assert "100 are the limit" in refused["errors"][0]["message"]
 
 
 async def test_a_journal_that_one_may_not_read_at_all_is_null(world: World) -> None:
@@ -185,8 +230,6 @@ async def test_a_denied_mutation_is_recorded_before_anything_runs(world: World, 
 async def test_a_policy_that_cannot_be_compiled_for_these_rights_denies(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from okno.policy.service import PolicyError, Problem
-
     def broken(*args: Any) -> Any:
         raise PolicyError((Problem("people.polar", 1, "cannot-compile", "rule x cannot be compiled"),))
 

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from okno.audit.records import Outcome, Phase, Unsettled
+from okno.graph.ids import employee_id
 from okno.sources.errors import SourceOutcomeUnknown, SourceRefused
 from okno.sources.model import SourceFailure
 from tests.api.world import AMINA_ID, ANNA_ID, IVAN, IVAN_ID, MAXIM_ID, World
@@ -161,8 +162,6 @@ async def test_wrong_input_is_told_by_its_path(world: World) -> None:
     assert "xxx" not in str(wrong["errors"])
     assert codes(await preview(world, employee="nonsense")) == ["INVALID_INPUT"]
     assert codes(await preview(world, idempotencyKey="")) == ["INVALID_INPUT"]
-    from okno.graph.ids import employee_id
-
     assert codes(await preview(world, employee=employee_id(UUID(int=9)))) == ["NOT_FOUND"]
 
 

@@ -1,5 +1,6 @@
 """Verification names what an attacker with all rights in the database has done, and proves nothing without its seals."""
 
+import asyncio
 import json
 import os
 from collections.abc import AsyncIterator
@@ -15,7 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 from okno.audit.chain import NO_HASH, Entry, salted_digest
-from okno.audit.cli import audit_commands, record_line
+from okno.audit.cli import _tail, audit_commands, record_line
 from okno.audit.records import ActorRef, Event, RecordRef, SubjectRef
 from okno.audit.service import Journal
 from okno.audit.verify import Finding, Report, verify
@@ -298,6 +299,30 @@ def test_the_commands_prove_and_read_the_journal(journal_of_a_day: "Day") -> Non
     assert unproven.exit_code == 1
     assert "NOTHING TO COMPARE WITH" in unproven.output
     assert "NOT WHOLE: 1 findings" in unproven.output
+
+
+async def test_tail_follows_every_process(
+    committed: Cloned, clock: ManualClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    printed: asyncio.Queue[str] = asyncio.Queue()
+    monkeypatch.setattr("okno.audit.cli.click.echo", printed.put_nowait)
+    monkeypatch.setattr("okno.audit.cli._POLL_SECONDS", 0.01)
+    day = Day(committed.app_url, tmp_path)
+    async with open_journal(committed.db, clock, tmp_path) as one:
+        following = asyncio.create_task(_tail(day.connect, 5, follow=True))
+        assert "Began a chain" in await printed.get()
+        async with open_journal(committed.db, clock, tmp_path) as other:
+            assert "Began a chain" in await printed.get()
+            clock.set_wall(clock.now() - timedelta(seconds=5))  # the processes' clocks differ a little
+            for journal, sentence in ((one, "Signed in"), (other, "Signed out"), (one, "Signed in")):
+                kind = "session.started" if sentence == "Signed in" else "session.ended"
+                await journal.record(Event(kind, ANNA))
+                assert sentence in await printed.get()
+        assert "Closed a chain" in await printed.get()
+        following.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await following
+        assert printed.empty()
 
 
 async def test_a_line_cannot_move_the_cursor_of_a_terminal(

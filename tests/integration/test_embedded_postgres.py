@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import asyncpg
+import psutil
 import pytest
 
 from okno.storage.bounded_log import BoundedLog
@@ -50,6 +51,16 @@ def test_a_server_left_by_a_killed_supervisor_is_adopted_and_stopped(
     heir.start(adopt=True)
     heir.stop()
     assert not server.running
+
+
+def test_a_server_that_was_killed_is_started_again(server: EmbeddedPostgres, tmp_path: Path) -> None:
+    postmaster = psutil.Process(int((tmp_path / "postgres" / "cluster" / "postmaster.pid").read_text().split()[0]))
+    children = postmaster.children()
+    postmaster.kill()
+    psutil.wait_procs(children, timeout=10)
+    assert not server.running
+    server.restart()
+    assert server.running
 
 
 async def test_nobody_enters_without_a_password(server: EmbeddedPostgres) -> None:

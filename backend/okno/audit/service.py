@@ -42,20 +42,7 @@ from okno.errors import (
 )
 from okno.storage.engine import Database
 
-__all__ = [
-    "SYSTEM",
-    "ActorRef",
-    "Command",
-    "Event",
-    "Journal",
-    "Outcome",
-    "Phase",
-    "Record",
-    "RecordPage",
-    "RecordRef",
-    "SubjectRef",
-    "Unsettled",
-]
+__all__ = ["SYSTEM", "ActorRef", "Command", "Event", "Journal", "Outcome", "RecordRef", "SubjectRef"]
 
 _log = structlog.get_logger("okno.audit")
 

@@ -22,7 +22,7 @@ from okno.graph.mutation import Mutation
 from okno.graph.query import Query
 from okno.graph.scalars import SCALARS
 from okno.graph.sections import SectionSpec, SectionValue, build_sections
-from okno.operations.service import EVENT_TYPES
+from okno.operations.model import EVENT_TYPES
 from okno.people.api import Employee
 from okno.sources.api import SectionMeta
 from okno.sources.manifest import SourceManifest
@@ -140,7 +140,7 @@ def _require_event_types(graph: Graph) -> None:
     names = list(mutation.fields) if mutation else []
     if missing := [name for name in names if name not in EVENT_TYPES]:
         raise ConfigurationError(
-            f"mutations without an event type: {', '.join(missing)}; add them to operations.service.EVENT_TYPES"
+            f"mutations without an event type: {', '.join(missing)}; add them to operations.model.EVENT_TYPES"
         )
     require(EVENT_TYPES[name] for name in names)
 

@@ -6,9 +6,13 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
+from okno.people.model import Person
 from okno.sources.manifest import Operation as OperationManifest
 from okno.sources.manifest import SourceManifest
-from okno.sources.model import Change
+from okno.sources.model import Change, PersonKeys
+
+# What each mutation records. `graph.schema` refuses to build with a mutation that is missing here.
+EVENT_TYPES: Mapping[str, str] = {"operationPreview": "operation.preview", "operationRun": "operation.run"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +105,11 @@ class RunResult:
     record: str | None = None
     replayed: bool = False
     problems: Sequence[Problem] = ()
+
+
+def keys_of(person: Person) -> PersonKeys:
+    """What the systems know the person by."""
+    return PersonKeys(person.id, person.personnel_number, person.login, person.email, person.dn)
 
 
 def _json(value: Any) -> Any:

@@ -6,38 +6,35 @@ Order of a run: gate → intent in the journal → lock of the target → previe
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import structlog
 from jsonschema import Draft202012Validator
 
-from okno.audit.command import ABANDONED_AFTER
-from okno.audit.records import ActorRef, Event, Outcome, Record, SubjectRef
+from okno.audit.records import ActorRef, Event, SubjectRef
 from okno.audit.service import Command, Journal
 from okno.clock import Clock
-from okno.errors import Conflict, InvalidInput, NotFound, UnknownOutcome
+from okno.errors import Conflict, InvalidInput, UnknownOutcome
 from okno.identity.model import Actor
-from okno.operations.model import Offer, Preview, Problem, RunOutcome, RunResult, ShownChange
+from okno.operations.model import (
+    EVENT_TYPES,
+    Offer,
+    Preview,
+    Problem,
+    RunOutcome,
+    RunResult,
+    ShownChange,
+    keys_of,
+)
+from okno.operations.sweep import Sweep
 from okno.operations.tokens import PreviewTokens, SeenPreview
 from okno.people.model import Person
 from okno.people.service import People
 from okno.policy.service import Alternative, Policy
 from okno.sources.errors import SourceError, SourceOutcomeUnknown
-from okno.sources.model import PersonKeys
 from okno.sources.service import Sources
 
-# What each mutation records. `graph.schema` refuses to build with a mutation that is missing here.
-EVENT_TYPES: Mapping[str, str] = {"operationPreview": "operation.preview", "operationRun": "operation.run"}
-
 MAX_PROBLEMS = 20
-
-# A run that ended unknown is asked about this long after it began: the source may still be at it before
-SETTLE_AFTER = timedelta(seconds=30)
-SWEEP_PAGE = 100
-
-log = structlog.get_logger(__name__)
 
 
 class Operations:
@@ -47,7 +44,6 @@ class Operations:
         self, *, policy: Policy, people: People, sources: Sources, journal: Journal, clock: Clock, key: bytes
     ) -> None:
         self._policy = policy
-        self._people = people
         self._sources = sources
         self._journal = journal
         self._clock = clock
@@ -58,6 +54,7 @@ class Operations:
             for manifest in sources.manifests.values()
             for operation in manifest.operations
         }
+        self._sweep = Sweep(offers=self._offers, people=people, sources=sources, journal=journal, clock=clock)
 
     @property
     def ids(self) -> Sequence[str]:
@@ -222,57 +219,8 @@ class Operations:
         return RunResult(RunOutcome.SUCCEEDED, done, record)
 
     async def sweep(self) -> int:
-        """Asks the sources how runs of unknown outcome ended, and settles those that it can tell. For the worker.
-
-        Returns:
-            How many were settled. What no source can tell stays unknown until a person resolves it.
-        """
-        settled = 0
-        begun_after: datetime | None = None
-        while True:
-            page = await self._journal.list_unsettled(SETTLE_AFTER, begun_after=begun_after, limit=SWEEP_PAGE)
-            for unsettled in page:
-                if (
-                    unsettled.state != "running"
-                    or self._clock.now() - unsettled.started_at >= ABANDONED_AFTER
-                ):
-                    settled += await self._settle(unsettled.intent)
-            if len(page) < SWEEP_PAGE:
-                return settled
-            begun_after = page[-1].started_at
-
-    async def _settle(self, intent: Record) -> int:
-        if intent.event_type == EVENT_TYPES["operationPreview"]:
-            ended: Outcome | None = Outcome.FAILED
-            message = "The process ended before the preview did; a preview has no effect."
-        elif intent.event_type == EVENT_TYPES["operationRun"]:
-            ended = await self._find_out(intent)
-            message = "Read back from the source."
-        else:
-            return 0
-        if ended is None:
-            return 0
-        try:
-            await self._journal.settle(intent.ref, ended, code="SETTLED", message=message)
-        except Conflict:
-            return 0  # it ended meanwhile, or another worker was faster
-        return 1
-
-    async def _find_out(self, intent: Record) -> Outcome | None:
-        """How a run ended, as the source tells; None when it cannot tell."""
-        detail = intent.detail or {}
-        offer = self._offers.get(str(detail.get("operation")))
-        if offer is None or intent.subject_id is None:
-            return None  # erased, or of a source that is gone: a person resolves it
-        try:
-            person = await self._people.get(UUID(intent.subject_id))
-            found = await self._sources.settle(offer.operation.id, _keys(person), detail.get("input") or {})
-        except (NotFound, ValueError):
-            return None
-        except SourceError as error:
-            log.warning("operation.not_settled", operation=offer.operation.id, code=error.code)
-            return None
-        return {"done": Outcome.SUCCEEDED, "not_done": Outcome.FAILED}.get(found)
+        """Settles what can be settled of the runs with an unknown outcome; see `okno.operations.sweep`. For the worker."""
+        return await self._sweep.run()
 
     async def _admit(
         self, actor: Actor, operation_id: str, person: Person, given: Any, idempotency_key: str
@@ -343,7 +291,7 @@ class _Admitted:
         self.rule = rule
         self.problems = problems
         self.subject = _subject(person)
-        self.keys = _keys(person)
+        self.keys = keys_of(person)
 
 
 def _check(offer: Offer, given: Any) -> list[Problem]:
@@ -391,7 +339,3 @@ def _actor(actor: Actor) -> ActorRef:
 
 def _subject(person: Person) -> SubjectRef:
     return SubjectRef(kind="Employee", id=person.id, label=person.login or person.personnel_number)
-
-
-def _keys(person: Person) -> PersonKeys:
-    return PersonKeys(person.id, person.personnel_number, person.login, person.email, person.dn)

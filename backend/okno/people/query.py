@@ -72,9 +72,7 @@ def parse(text: str | None) -> Query:
 
 def _word(raw: str) -> Word:
     is_phone = _PHONE.fullmatch(raw) is not None and len(digits(raw)) >= MIN_PHONE_DIGITS
-    return Word(
-        names=words(raw), identifier=fold(raw), phones=_phone_spellings(raw) if is_phone else ()
-    )
+    return Word(names=words(raw), identifier=fold(raw), phones=_phone_spellings(raw) if is_phone else ())
 
 
 def _phone_spellings(text: str) -> tuple[str, ...]:

@@ -38,7 +38,10 @@ class Changer:
         return self._changes(section, given)
 
     async def run(
-        self, keys: PersonKeys, given: Mapping[str, Any], before_effect: Callable[[], Awaitable[object] | None]
+        self,
+        keys: PersonKeys,
+        given: Mapping[str, Any],
+        before_effect: Callable[[], Awaitable[object] | None],
     ) -> OperationResult:
         """See `Sources.run`."""
         self._check(given)
@@ -52,7 +55,9 @@ class Changer:
         self._require(before)
         planned = self._changes(before, given)
         if not planned:
-            raise SourceRefused("REFUSED", f"{self.operation.id}: there is nothing to change, it is so already")
+            raise SourceRefused(
+                "REFUSED", f"{self.operation.id}: there is nothing to change, it is so already"
+            )
         await self._execute(key, record, given, before_effect)
         try:
             _, after = await self._read(key)
@@ -108,7 +113,9 @@ class Changer:
             raise
         except Exception as error:
             if effect.sent:
-                raise SourceOutcomeUnknown("BAD_ANSWER", f"{self.operation.id}: {type(error).__name__} after sending") from error
+                raise SourceOutcomeUnknown(
+                    "BAD_ANSWER", f"{self.operation.id}: {type(error).__name__} after sending"
+                ) from error
             raise
         finally:
             if effect.sent:
@@ -122,11 +129,15 @@ class Changer:
     def _key(self, keys: PersonKeys) -> str:
         key = keys.find(self.manifest.key)
         if key is None:
-            raise SourceRefused("NO_KEY", f"{self.manifest.id}: the person has no {self.manifest.key}, which it is read by")
+            raise SourceRefused(
+                "NO_KEY", f"{self.manifest.id}: the person has no {self.manifest.key}, which it is read by"
+            )
         return key
 
     def _check(self, given: Mapping[str, Any]) -> None:
-        error = next(iter(sorted(self._validator.iter_errors(dict(given)), key=lambda error: list(error.path))), None)
+        error = next(
+            iter(sorted(self._validator.iter_errors(dict(given)), key=lambda error: list(error.path))), None
+        )
         if error is None:
             return
         field = ".".join(str(part) for part in error.path) or (
@@ -135,13 +146,18 @@ class Changer:
             else None
         )
         # The validator's own message quotes the value; a message leaves the process and must not.
-        raise InvalidInput(f"{self.operation.id}: the input does not satisfy the rule {error.validator!r}", field=field)
+        raise InvalidInput(
+            f"{self.operation.id}: the input does not satisfy the rule {error.validator!r}", field=field
+        )
 
     def _require(self, section: Section) -> None:
         for requirement in self.operation.requires:
             if section.get(requirement.field) != requirement.equals:
                 path = f"{self.manifest.section.field}.{requirement.field}"
-                raise SourceRefused("REFUSED", f"{self.operation.id}: needs {path} to be {requirement.equals!r}, which it is not")
+                raise SourceRefused(
+                    "REFUSED",
+                    f"{self.operation.id}: needs {path} to be {requirement.equals!r}, which it is not",
+                )
 
     def _changes(self, section: Section, given: Mapping[str, Any]) -> list[Change]:
         found = []
@@ -166,7 +182,11 @@ def _after(line: PreviewLine, before: Any, given: Mapping[str, Any]) -> Any:
         return members if _holds(members, member) else [*members, member]
     if line.remove is not None:
         member = Template(line.remove).render(values, as_is)
-        return [known for known in members if known.casefold() != member.casefold()] if _holds(members, member) else before
+        return (
+            [known for known in members if known.casefold() != member.casefold()]
+            if _holds(members, member)
+            else before
+        )
     return line.after
 
 

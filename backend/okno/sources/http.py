@@ -63,7 +63,9 @@ class JsonClient:
         self._concurrency = manifest.concurrency
         base = resolve(manifest.endpoint.url, environment)
         if not base.startswith(("http://", "https://")):
-            raise ConfigurationError(f"source {manifest.id}: endpoint.url has to start with http:// or https://")
+            raise ConfigurationError(
+                f"source {manifest.id}: endpoint.url has to start with http:// or https://"
+            )
         self._base = base.rstrip("/")
         self._headers = {"Accept": accept, "User-Agent": "Okno"}
         auth = manifest.auth
@@ -71,7 +73,7 @@ class JsonClient:
             self._headers["Authorization"] = f"Bearer {auth.bearer.resolve(environment)}"
         elif auth is not None and auth.basic is not None:
             user, password = resolve(auth.basic.user, environment), auth.basic.password.resolve(environment)
-            self._headers["Authorization"] = aiohttp.BasicAuth(user, password, encoding="utf-8").encode()
+            self._headers["Authorization"] = aiohttp.encode_basic_auth(user, password)
         self._session: aiohttp.ClientSession | None = None
 
     async def get(self, path: str, query: Mapping[str, str] | None = None) -> Any:
@@ -88,11 +90,15 @@ class JsonClient:
             async with session.get(url, headers=self._headers, allow_redirects=False) as response:
                 status, body = response.status, await self._body(response)
         except aiohttp.ClientPayloadError:
-            raise SourceError("UNREACHABLE", f"{self._source}: the connection was cut in the middle of the answer") from None
+            raise SourceError(
+                "UNREACHABLE", f"{self._source}: the connection was cut in the middle of the answer"
+            ) from None
         except (aiohttp.ClientResponseError, aiohttp.InvalidURL, HttpProcessingError, ValueError):
             raise SourceError("BAD_ANSWER", f"{self._source}: the answer is not HTTP") from None
         except (aiohttp.ClientError, OSError) as error:
-            raise SourceError("UNREACHABLE", f"{self._source}: no connection ({type(error).__name__})") from None
+            raise SourceError(
+                "UNREACHABLE", f"{self._source}: no connection ({type(error).__name__})"
+            ) from None
         self._check(status)
         try:
             return orjson.loads(body)
@@ -109,7 +115,9 @@ class JsonClient:
         if self._session is None:
             # The runtime's deadline bounds every call, so aiohttp needs no timeouts of its own.
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=self._concurrency, keepalive_timeout=60, ttl_dns_cache=60),
+                connector=aiohttp.TCPConnector(
+                    limit=self._concurrency, keepalive_timeout=60, ttl_dns_cache=60
+                ),
                 timeout=aiohttp.ClientTimeout(total=None),
                 cookie_jar=aiohttp.DummyCookieJar(),
             )
@@ -120,7 +128,9 @@ class JsonClient:
         async for chunk in response.content.iter_any():
             size += len(chunk)
             if size > _MAX_BYTES:
-                raise SourceError("BAD_ANSWER", f"{self._source}: the answer is longer than {_MAX_BYTES} bytes")
+                raise SourceError(
+                    "BAD_ANSWER", f"{self._source}: the answer is longer than {_MAX_BYTES} bytes"
+                )
             chunks.append(chunk)
         return b"".join(chunks)
 
@@ -130,9 +140,14 @@ class JsonClient:
         if status == 404:
             raise SourceError("NOT_FOUND", f"{self._source}: no such record")
         if status in (401, 403):
-            raise SourceError("REFUSED", f"{self._source}: HTTP {status}, the credentials of the manifest are not accepted")
+            raise SourceError(
+                "REFUSED", f"{self._source}: HTTP {status}, the credentials of the manifest are not accepted"
+            )
         if 300 <= status < 400:
-            raise SourceError("BAD_ANSWER", f"{self._source}: HTTP {status}, redirects are not followed; correct endpoint.url")
+            raise SourceError(
+                "BAD_ANSWER",
+                f"{self._source}: HTTP {status}, redirects are not followed; correct endpoint.url",
+            )
         if status >= 500:
             raise SourceError("UNREACHABLE", f"{self._source}: HTTP {status}")
         raise SourceError("REFUSED", f"{self._source}: HTTP {status}")

@@ -21,7 +21,11 @@ from okno.sources.manifest import Operation
 from okno.sources.template import Template, TemplateError, as_is, escape_dn, escape_filter
 
 T = TypeVar("T")
-_SCOPES: Mapping[str, Literal["BASE", "LEVEL", "SUBTREE"]] = {"base": ldap3.BASE, "one": ldap3.LEVEL, "subtree": ldap3.SUBTREE}
+_SCOPES: Mapping[str, Literal["BASE", "LEVEL", "SUBTREE"]] = {
+    "base": ldap3.BASE,
+    "one": ldap3.LEVEL,
+    "subtree": ldap3.SUBTREE,
+}
 _VERBS = {"add": ldap3.MODIFY_ADD, "delete": ldap3.MODIFY_DELETE, "replace": ldap3.MODIFY_REPLACE}
 
 # Result codes (RFC 4511, appendix A) that are not plain refusals.
@@ -46,11 +50,15 @@ class LdapConnector:
     async def fetch(self, key: str) -> Any:
         text = self._filter.render({self._manifest.key: key}, escape_filter)
         # Two, so that an ambiguous key is seen and not taken for the first entry it fits.
-        entries = await self._in_thread(Lease(), lambda lease: self._pooled(lease, lambda c: self._search(c, text, size_limit=2)))
+        entries = await self._in_thread(
+            Lease(), lambda lease: self._pooled(lease, lambda c: self._search(c, text, size_limit=2))
+        )
         if not entries:
             raise SourceError("NOT_FOUND", f"{self._manifest.id}: no such entry")
         if len(entries) > 1:
-            raise SourceError("BAD_ANSWER", f"{self._manifest.id}: several entries have this {self._manifest.key}")
+            raise SourceError(
+                "BAD_ANSWER", f"{self._manifest.id}: several entries have this {self._manifest.key}"
+            )
         return entries[0]
 
     def scan(self, cursor: str | None) -> Scan:
@@ -58,7 +66,9 @@ class LdapConnector:
 
     async def ping(self) -> None:
         def ask(connection: ldap3.Connection) -> None:
-            _, result, _, _ = connection.search(self._manifest.read.base, "(objectClass=*)", ldap3.BASE, attributes=["1.1"])
+            _, result, _, _ = connection.search(
+                self._manifest.read.base, "(objectClass=*)", ldap3.BASE, attributes=["1.1"]
+            )
             self._check(result)
 
         await self._in_thread(Lease(), lambda lease: self._pooled(lease, ask))
@@ -70,7 +80,9 @@ class LdapConnector:
 
         def send(lease: Lease) -> None:
             if not lease.may_send(effect):
-                raise SourceError("TIMEOUT", f"{self._manifest.id}: the deadline passed before the request was sent")
+                raise SourceError(
+                    "TIMEOUT", f"{self._manifest.id}: the deadline passed before the request was sent"
+                )
             assert lease.connection is not None
             _, result, _, _ = lease.connection.modify(dn, changes)  # type: ignore[no-untyped-call]
             self._check_modified(operation, result)
@@ -102,7 +114,12 @@ class LdapConnector:
             assert connection is not None
             names = read.list_attributes or read.attributes
             _, result, response, _ = connection.search(
-                read.base, text, _SCOPES[read.scope], attributes=list(names), paged_size=read.page_size, paged_cookie=cookie
+                read.base,
+                text,
+                _SCOPES[read.scope],
+                attributes=list(names),
+                paged_size=read.page_size,
+                paged_cookie=cookie,
             )
             self._check(result)
             control = result.get("controls", {}).get("1.2.840.113556.1.4.319", {})
@@ -120,9 +137,13 @@ class LdapConnector:
                 except (SourceError, Aborted):
                     raise
                 except (LDAPCommunicationError, OSError) as error:
-                    raise SourceError("UNREACHABLE", f"{self._manifest.id}: no connection ({type(error).__name__})") from None
+                    raise SourceError(
+                        "UNREACHABLE", f"{self._manifest.id}: no connection ({type(error).__name__})"
+                    ) from None
                 except Exception as error:  # ldap3 meets noise with whatever its decoder stumbles over
-                    raise SourceError("BAD_ANSWER", f"{self._manifest.id}: the answer is not LDAP ({type(error).__name__})") from None
+                    raise SourceError(
+                        "BAD_ANSWER", f"{self._manifest.id}: the answer is not LDAP ({type(error).__name__})"
+                    ) from None
 
         future = asyncio.get_running_loop().run_in_executor(self._threads, run)
         try:
@@ -181,7 +202,9 @@ class LdapConnector:
         if result["result"] != _SUCCESS:
             if result["result"] in (_BUSY, _UNAVAILABLE):
                 self._check(result)
-            raise SourceError("REFUSED", f"{self._manifest.id}: the bind was refused ({result['description']})")
+            raise SourceError(
+                "REFUSED", f"{self._manifest.id}: the bind was refused ({result['description']})"
+            )
 
     def _search(self, connection: ldap3.Connection, text: str, *, size_limit: int) -> list[dict[str, Any]]:
         read = self._manifest.read
@@ -196,7 +219,10 @@ class LdapConnector:
         entries = []
         for item in response or ():
             if item["type"] == "searchResRef":
-                raise SourceError("REFUSED", f"{self._manifest.id}: the server refers to another one; referrals are not followed")
+                raise SourceError(
+                    "REFUSED",
+                    f"{self._manifest.id}: the server refers to another one; referrals are not followed",
+                )
             if item["type"] == "searchResEntry":
                 entries.append(self._record(item, names))
         return entries
@@ -214,11 +240,14 @@ class LdapConnector:
                     record[name] = [value.decode() for value in values]
             except UnicodeDecodeError:
                 raise SourceError(
-                    "BAD_ANSWER", f"{self._manifest.id}: attribute {name}: expected UTF-8 text, got other bytes; name it in read.binary"
+                    "BAD_ANSWER",
+                    f"{self._manifest.id}: attribute {name}: expected UTF-8 text, got other bytes; name it in read.binary",
                 ) from None
         return record
 
-    def _modification(self, operation: LdapOperation, values: Mapping[str, str]) -> tuple[str, dict[str, list[Any]]]:
+    def _modification(
+        self, operation: LdapOperation, values: Mapping[str, str]
+    ) -> tuple[str, dict[str, list[Any]]]:
         changes: dict[str, list[Any]] = {}
         try:
             for change in operation.request.modify:
@@ -253,7 +282,9 @@ class LdapConnector:
         if number in (_BUSY, _UNAVAILABLE):
             raise SourceUnreachable("UNREACHABLE", message)
         if number in (_TIME_LIMIT, _OTHER):
-            raise SourceError("BAD_ANSWER", message)  # a server's own failure: what it did before is not known
+            raise SourceError(
+                "BAD_ANSWER", message
+            )  # a server's own failure: what it did before is not known
         if number == _NO_OBJECT:
             raise SourceRefused("NOT_FOUND", f"{operation.id}: the entry to change does not exist")
         if number in (_NO_ATTRIBUTE, _EXISTS):
@@ -296,7 +327,9 @@ class _Listing:
 def _server(manifest: LdapManifest, url: str) -> ldap3.Server:
     parts = urlsplit(url)
     if parts.scheme not in ("ldap", "ldaps") or not parts.hostname:
-        raise ConfigurationError(f"source {manifest.id}: endpoint.url has to look like ldap://host:port or ldaps://host:port")
+        raise ConfigurationError(
+            f"source {manifest.id}: endpoint.url has to look like ldap://host:port or ldaps://host:port"
+        )
     secure = parts.scheme == "ldaps"
     tls = ldap3.Tls(validate=ssl.CERT_REQUIRED, ca_certs_file=manifest.endpoint.ca_file) if secure else None
     return ldap3.Server(

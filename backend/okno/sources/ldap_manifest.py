@@ -116,7 +116,9 @@ class LdapOperation(Operation):
                 # A value of an attribute is all that an input can be: escaped, it stays inside.
                 components = _check_dn(target.render(dict.fromkeys(target.names, _MARK), escape_dn))
                 if any(_MARK in name or (_MARK in value and value != _MARK) for name, value in components):
-                    raise ValueError("in a dn an {input.…} is the whole value of a component, as in cn={input.group},ou=groups")
+                    raise ValueError(
+                        "in a dn an {input.…} is the whole value of a component, as in cn={input.group},ou=groups"
+                    )
             for value in change.values:
                 template = check_template(value, {ENTRY_DN, *inputs})
                 if template.names and not template.is_single:
@@ -144,7 +146,9 @@ class LdapManifest(SourceManifest):
         parsed = _parse(template.render({self.key: _MARK}, escape_filter))
         for attribute, values in _assertions(parsed):
             if _MARK in attribute or any(_MARK in value and value != _MARK for value in values):
-                raise ValueError(f"in read.filter {{{self.key}}} is the whole value of an attribute, as in (uid={{{self.key}}})")
+                raise ValueError(
+                    f"in read.filter {{{self.key}}} is the whole value of an attribute, as in (uid={{{self.key}}})"
+                )
         if self.index and self.read.list_filter is None:
             raise ValueError("index needs read.list_filter")
         return self

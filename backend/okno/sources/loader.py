@@ -82,7 +82,9 @@ class _Lines:
             for key, value in node.value:
                 place = (*at, str(key.value))
                 if place in self._lines:
-                    problems.append(Problem(self.file, key.start_mark.line + 1, str(key.value), "the key is given twice"))
+                    problems.append(
+                        Problem(self.file, key.start_mark.line + 1, str(key.value), "the key is given twice")
+                    )
                 self._lines[place] = key.start_mark.line + 1
                 self._walk(value, place, problems)
         elif isinstance(node, yaml.SequenceNode):
@@ -121,7 +123,9 @@ def _load(
         problems.extend(_describe(model, found, lines) for found in _own_errors(error))
         return None
     if manifest.id != file.stem:
-        problems.append(lines.problem(("id",), f"the file is named after the id: rename it to {manifest.id}.yaml"))
+        problems.append(
+            lines.problem(("id",), f"the file is named after the id: rename it to {manifest.id}.yaml")
+        )
         return None
     return manifest, lines
 
@@ -132,7 +136,8 @@ def _own_errors(error: ValidationError) -> list[Any]:
     return [
         one
         for one in found
-        if one["type"] != "too_short" or not any(_within(other["loc"], one["loc"]) for other in found if other is not one)
+        if one["type"] != "too_short"
+        or not any(_within(other["loc"], one["loc"]) for other in found if other is not one)
     ]
 
 
@@ -148,13 +153,21 @@ def _describe(model: type[BaseModel], error: Mapping[str, Any], lines: _Lines) -
     elif kind == "extra_forbidden":
         known = _known_keys(model, location[:-1])
         nearest = get_close_matches(str(location[-1]), known, n=1)
-        message = "unknown key" + (f"; did you mean {nearest[0]}?" if nearest else f"; known here: {', '.join(known)}" if known else "")
+        message = "unknown key" + (
+            f"; did you mean {nearest[0]}?"
+            if nearest
+            else f"; known here: {', '.join(known)}"
+            if known
+            else ""
+        )
     return lines.problem(location, message)
 
 
 def _real(location: Location) -> Location:
     # Pydantic adds the name of the union member or the validator; those are no keys of the file.
-    return tuple(part for part in location if isinstance(part, int) or not ("[" in part or part[:1].isupper()))
+    return tuple(
+        part for part in location if isinstance(part, int) or not ("[" in part or part[:1].isupper())
+    )
 
 
 def _known_keys(model: type[BaseModel], location: Location) -> list[str]:
@@ -183,4 +196,6 @@ def _check_together(loaded: list[tuple[SourceManifest, _Lines]], problems: list[
         for what, name in names:
             owner = owners.setdefault((what, name), manifest.id)
             if owner != manifest.id:
-                problems.append(lines.problem(("section", what), f"{name} is already taken by source {owner}"))
+                problems.append(
+                    lines.problem(("section", what), f"{name} is already taken by source {owner}")
+                )

@@ -134,7 +134,9 @@ class FieldManifest(Part):
     @model_validator(mode="after")
     def _items(self) -> Self:
         if (self.type == "objects") != bool(self.items):
-            raise ValueError(f"items (the fields of each object) belong to type objects and only there; this field is of type {self.type}")
+            raise ValueError(
+                f"items (the fields of each object) belong to type objects and only there; this field is of type {self.type}"
+            )
         return self
 
     @field_validator("items")
@@ -184,7 +186,9 @@ class PreviewLine(Part):
     def _one(self) -> Self:
         given = self.model_fields_set & {"after", "add", "remove"}
         if len(given) != 1:
-            raise ValueError("give exactly one of after (a value), add or remove (a template for a member of a list)")
+            raise ValueError(
+                "give exactly one of after (a value), add or remove (a template for a member of a list)"
+            )
         return self
 
 
@@ -204,7 +208,9 @@ class Operation(Part):
     id: str = Field(pattern=r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$")
     title: Texts
     risk: Literal["low", "medium", "high"]
-    input: dict[str, Any] = Field(default_factory=lambda: {"type": "object", "properties": {}, "additionalProperties": False})
+    input: dict[str, Any] = Field(
+        default_factory=lambda: {"type": "object", "properties": {}, "additionalProperties": False}
+    )
     requires: tuple[Requirement, ...] = ()
     preview: tuple[PreviewLine, ...] = Field(min_length=1)
     request: Any
@@ -217,7 +223,9 @@ class Operation(Part):
         except SchemaError as error:
             raise ValueError(f"not a JSON Schema: {error.message}") from error
         if schema.get("type") != "object" or schema.get("additionalProperties") is not False:
-            raise ValueError("the input is a closed object: write type: object and additionalProperties: false")
+            raise ValueError(
+                "the input is a closed object: write type: object and additionalProperties: false"
+            )
         for name, definition in schema.get("properties", {}).items():
             try:
                 _check_texts(definition.get("x-title", {}))
@@ -257,7 +265,9 @@ class SourceManifest(Part):
     def _fresh(cls, seconds: float, info: Any) -> float:
         freshness = info.data.get("freshness")
         if freshness is not None and seconds > freshness.warn_after:
-            raise ValueError("cache_seconds must not exceed freshness.warn_after: what is served as fresh must be fresh")
+            raise ValueError(
+                "cache_seconds must not exceed freshness.warn_after: what is served as fresh must be fresh"
+            )
         return seconds
 
     @field_validator("index")
@@ -282,13 +292,19 @@ class SourceManifest(Part):
                 continue
             for requirement in operation.requires:
                 if section.find_field(requirement.field) is None:
-                    raise ValueError(f"operation {operation.id}, requires: the section has no field {requirement.field}")
+                    raise ValueError(
+                        f"operation {operation.id}, requires: the section has no field {requirement.field}"
+                    )
             for line in operation.preview:
                 field = section.find_field(line.field)
                 if field is None:
-                    raise ValueError(f"operation {operation.id}, preview: the section has no field {line.field}")
+                    raise ValueError(
+                        f"operation {operation.id}, preview: the section has no field {line.field}"
+                    )
                 if (line.add or line.remove) and field.type != "strings":
-                    raise ValueError(f"operation {operation.id}, preview: add and remove need a field of type strings, {line.field} is {field.type}")
+                    raise ValueError(
+                        f"operation {operation.id}, preview: add and remove need a field of type strings, {line.field} is {field.type}"
+                    )
                 for template in (line.add, line.remove):
                     check_template(template or "", {f"input.{name}" for name in operation.input_names})
         return operations

@@ -38,7 +38,10 @@ class Mapper:
         self._source = manifest.id
         self._textual = textual
         self._section = tuple(self._compile(field) for field in manifest.section.fields)
-        self._index = tuple((column, Path(path), self._converter(INDEX_COLUMNS[column])) for column, path in manifest.index.items())
+        self._index = tuple(
+            (column, Path(path), self._converter(INDEX_COLUMNS[column]))
+            for column, path in manifest.index.items()
+        )
 
     def section(self, record: Any) -> dict[str, Any]:
         """All fields of the section; what the record does not have is None.
@@ -67,7 +70,9 @@ class Mapper:
         return row
 
     def _bad_answer(self, wrong: _WrongType) -> SourceError:
-        return SourceError("BAD_ANSWER", f"{self._source}: field {wrong.field}: expected {wrong.expected}, got {wrong.got}")
+        return SourceError(
+            "BAD_ANSWER", f"{self._source}: field {wrong.field}: expected {wrong.expected}, got {wrong.got}"
+        )
 
     def _compile(self, field: FieldManifest, prefix: str = "") -> tuple[str, Callable[[Any], Any]]:
         path, name = Path(field.path), prefix + field.name
@@ -101,7 +106,9 @@ def parse_generalized_time(text: str) -> datetime | None:
         offset = timezone(timedelta(minutes=-minutes if zone[0] == "-" else minutes))
     unit = timedelta(seconds=1) if second else timedelta(minutes=1) if minute else timedelta(hours=1)
     try:
-        moment = datetime(int(year), int(month), int(day), int(hour), int(minute or 0), int(second or 0), tzinfo=offset)
+        moment = datetime(
+            int(year), int(month), int(day), int(hour), int(minute or 0), int(second or 0), tzinfo=offset
+        )
         return (moment + unit * float(f"0.{fraction or 0}")).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
@@ -148,7 +155,9 @@ def _datetime(value: Any, name: str) -> datetime:
     try:
         return moment.astimezone(UTC)
     except OverflowError:
-        raise _WrongType(name, "datetime (ISO 8601 with an offset)", "a moment outside the calendar") from None
+        raise _WrongType(
+            name, "datetime (ISO 8601 with an offset)", "a moment outside the calendar"
+        ) from None
 
 
 def _date(value: Any, name: str) -> date:
@@ -176,13 +185,17 @@ def _money(value: Any, name: str) -> dict[str, Any] | None:
 
 def _strings(value: Any, name: str) -> list[str]:
     if not isinstance(value, list) or any(type(item) is not str for item in value):
-        raise _WrongType(name, "list of strings", _type_name(value) if not isinstance(value, list) else "another list")
+        raise _WrongType(
+            name, "list of strings", _type_name(value) if not isinstance(value, list) else "another list"
+        )
     return value
 
 
 def _objects(value: Any, name: str) -> list[dict[str, Any]]:
     if not isinstance(value, list) or any(not isinstance(item, dict) for item in value):
-        raise _WrongType(name, "list of objects", _type_name(value) if not isinstance(value, list) else "another list")
+        raise _WrongType(
+            name, "list of objects", _type_name(value) if not isinstance(value, list) else "another list"
+        )
     return value
 
 
@@ -205,7 +218,9 @@ def _text_bool(value: Any, name: str) -> bool:
 def _text_datetime(value: Any, name: str) -> datetime:
     moment = parse_generalized_time(value) if isinstance(value, str) else None
     if moment is None:
-        raise _WrongType(name, "datetime (GeneralizedTime)", "other text" if isinstance(value, str) else _type_name(value))
+        raise _WrongType(
+            name, "datetime (GeneralizedTime)", "other text" if isinstance(value, str) else _type_name(value)
+        )
     return moment
 
 
@@ -218,9 +233,21 @@ _TYPED: Mapping[FieldType, Callable[[Any, str], Any]] = {
     "money": _money,
     "strings": _strings,
 }
-_TEXTUAL: Mapping[FieldType, Callable[[Any, str], Any]] = {"int": _text_int, "bool": _text_bool, "datetime": _text_datetime}
+_TEXTUAL: Mapping[FieldType, Callable[[Any, str], Any]] = {
+    "int": _text_int,
+    "bool": _text_bool,
+    "datetime": _text_datetime,
+}
 
 
 def _type_name(value: Any) -> str:
-    names = {str: "string", int: "int", float: "float", bool: "bool", list: "list", dict: "object", bytes: "binary"}
+    names = {
+        str: "string",
+        int: "int",
+        float: "float",
+        bool: "bool",
+        list: "list",
+        dict: "object",
+        bytes: "binary",
+    }
     return names.get(type(value), type(value).__name__)

@@ -21,7 +21,9 @@ log = structlog.get_logger(__name__)
 class Reader:
     """One source as the rest of Okno reads it."""
 
-    def __init__(self, manifest: SourceManifest, connector: Connector, clock: Clock, *, textual: bool) -> None:
+    def __init__(
+        self, manifest: SourceManifest, connector: Connector, clock: Clock, *, textual: bool
+    ) -> None:
         self.manifest = manifest
         self.connector = connector
         self.runtime = Runtime(manifest, clock)
@@ -78,7 +80,9 @@ class Reader:
         listing = self.connector.scan(cursor)
         try:
             while True:
-                page = await self.runtime.call(listing.next, seconds=self.manifest.scan_page_seconds, idempotent=True)
+                page = await self.runtime.call(
+                    listing.next, seconds=self.manifest.scan_page_seconds, idempotent=True
+                )
                 yield self._page(page)
                 if page.cursor is None:
                     return
@@ -114,7 +118,9 @@ class Reader:
             return self._without_source(key, error)
         except Exception as error:  # a defect in a kind costs its section and nothing else
             log.exception("source.defect", source=self.manifest.id)
-            return self._without_source(key, SourceError("BAD_ANSWER", f"{self.manifest.id}: {type(error).__name__} while reading"))
+            return self._without_source(
+                key, SourceError("BAD_ANSWER", f"{self.manifest.id}: {type(error).__name__} while reading")
+            )
 
     def _without_source(self, key: str, error: SourceError) -> SectionResult:
         failure = SourceFailure(error.reason, error.message)
@@ -126,7 +132,9 @@ class Reader:
 
     def _result(self, answer: Answer) -> SectionResult:
         if answer.data is None:
-            failure = SourceFailure("NOT_FOUND", f"{self.manifest.id}: knows nobody with this {self.manifest.key}")
+            failure = SourceFailure(
+                "NOT_FOUND", f"{self.manifest.id}: knows nobody with this {self.manifest.key}"
+            )
             return SectionResult(State.FAILED, None, answer.as_of, failure)
         return SectionResult(State.OK, answer.data, answer.as_of, None)
 

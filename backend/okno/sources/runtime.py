@@ -41,7 +41,9 @@ class Runtime:
     def __init__(self, manifest: SourceManifest, clock: Clock) -> None:
         self._manifest = manifest
         self._clock = clock
-        self._breaker = Breaker(clock, failures=manifest.breaker.failures, open_seconds=manifest.breaker.open_seconds)
+        self._breaker = Breaker(
+            clock, failures=manifest.breaker.failures, open_seconds=manifest.breaker.open_seconds
+        )
         self._places = asyncio.Semaphore(manifest.concurrency)
         self._waiting = 0
         self._latencies: deque[float] = deque(maxlen=100)
@@ -96,7 +98,10 @@ class Runtime:
     async def _attempt(self, work: Callable[[], Awaitable[T]], call: _Call) -> T:
         ticket = self._breaker.enter()
         if ticket is None:
-            raise SourceError("BREAKER_OPEN", f"{self._manifest.id}: failed too often just before and is left alone for a while")
+            raise SourceError(
+                "BREAKER_OPEN",
+                f"{self._manifest.id}: failed too often just before and is left alone for a while",
+            )
         before = self._breaker.state
         call.working = False
         try:
@@ -133,7 +138,9 @@ class Runtime:
 
     async def _take_place(self) -> None:
         if self._places.locked() and self._waiting >= self._manifest.queue:
-            raise SourceError("OVERLOADED", f"{self._manifest.id}: {self._waiting} requests are waiting already")
+            raise SourceError(
+                "OVERLOADED", f"{self._manifest.id}: {self._waiting} requests are waiting already"
+            )
         self._waiting += 1
         try:
             await self._places.acquire()
@@ -143,7 +150,10 @@ class Runtime:
     def _late(self, call: _Call, seconds: float) -> SourceError:
         if call.working:
             return SourceError("TIMEOUT", f"{self._manifest.id}: no whole answer within {seconds:g} s")
-        return SourceError("OVERLOADED", f"{self._manifest.id}: no place among {self._manifest.concurrency} requests within {seconds:g} s")
+        return SourceError(
+            "OVERLOADED",
+            f"{self._manifest.id}: no place among {self._manifest.concurrency} requests within {seconds:g} s",
+        )
 
     def _answered(self, ticket: int, began: float, *, served: bool) -> None:
         self._breaker.succeeded(ticket)

@@ -49,7 +49,9 @@ def _check_quotes(template: Template) -> None:
     for literal in template.render(dict.fromkeys(template.names, ""), lambda _: "\0").split("\0")[:-1]:
         before += literal.replace('\\"', "")
         if before.count('"') % 2:
-            raise ValueError("a placeholder in read.filter stands without quotes: externalId eq {personnel_number}")
+            raise ValueError(
+                "a placeholder in read.filter stands without quotes: externalId eq {personnel_number}"
+            )
 
 
 def _selection(attributes: tuple[str, ...]) -> dict[str, str]:
@@ -69,11 +71,19 @@ class ScimConnector(ReadOnly):
 
     async def fetch(self, key: str) -> Any:
         # Two, so that an ambiguous key is seen and not taken for the first person it fits.
-        resources, _ = await self._list({**self._attributes, "filter": self._filter.render({self._manifest.key: key}, escape_scim), "count": "2"})
+        resources, _ = await self._list(
+            {
+                **self._attributes,
+                "filter": self._filter.render({self._manifest.key: key}, escape_scim),
+                "count": "2",
+            }
+        )
         if not resources:
             raise SourceError("NOT_FOUND", f"{self._manifest.id}: no such record")
         if len(resources) > 1:
-            raise SourceError("BAD_ANSWER", f"{self._manifest.id}: several records have this {self._manifest.key}")
+            raise SourceError(
+                "BAD_ANSWER", f"{self._manifest.id}: several records have this {self._manifest.key}"
+            )
         return resources[0]
 
     def scan(self, cursor: str | None) -> Scan:
@@ -97,7 +107,11 @@ class ScimConnector(ReadOnly):
             raise SourceError("BAD_ANSWER", f"{self._manifest.id}: the answer is no SCIM ListResponse")
         # Resources may be absent when there are none (RFC 7644, section 3.4.2).
         resources, total = answer.get("Resources", []), answer.get("totalResults")
-        if type(total) is not int or not isinstance(resources, list) or any(type(item) is not dict for item in resources):
+        if (
+            type(total) is not int
+            or not isinstance(resources, list)
+            or any(type(item) is not dict for item in resources)
+        ):
             raise SourceError("BAD_ANSWER", f"{self._manifest.id}: the answer is no SCIM ListResponse")
         return resources, total
 

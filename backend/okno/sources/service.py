@@ -64,7 +64,10 @@ class Sources:
     """All connected systems of a deployment."""
 
     def __init__(
-        self, manifests: Mapping[str, SourceManifest], clock: Clock, environment: Mapping[str, str] | None = None
+        self,
+        manifests: Mapping[str, SourceManifest],
+        clock: Clock,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         """
         Args:
@@ -141,7 +144,9 @@ class Sources:
         """
         reader = self._reader(source_id)
         if not reader.manifest.can_scan:
-            raise ConfigurationError(f"config/sources/{source_id}.yaml declares no listing, so it cannot fill the index")
+            raise ConfigurationError(
+                f"config/sources/{source_id}.yaml declares no listing, so it cannot fill the index"
+            )
         return reader.scan(cursor)
 
     async def ping(self, source_id: str) -> None:
@@ -214,7 +219,9 @@ class Sources:
 
 
 def _no_key(reader: Reader) -> SourceFailure:
-    return SourceFailure("NO_KEY", f"{reader.manifest.id}: the person has no {reader.manifest.key}, which it is read by")
+    return SourceFailure(
+        "NO_KEY", f"{reader.manifest.id}: the person has no {reader.manifest.key}, which it is read by"
+    )
 
 
 async def _warm(reader: Reader) -> None:

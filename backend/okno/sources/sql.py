@@ -98,7 +98,9 @@ class SqlManifest(SourceManifest):
     def _parameters(self) -> Self:
         _check_parameters("read.one", self.read.one, {self.key}, {self.key})
         if self.read.list is not None:
-            _check_parameters("read.list.statement", self.read.list.statement, {"after", "limit"}, {"after", "limit"})
+            _check_parameters(
+                "read.list.statement", self.read.list.statement, {"after", "limit"}, {"after", "limit"}
+            )
         if self.index and self.read.list is None:
             raise ValueError("index needs read.list")
         return self
@@ -111,7 +113,9 @@ class SqlManifest(SourceManifest):
 def _check_parameters(at: str, text: str, needed: Iterable[str], allowed: Iterable[str]) -> None:
     names = set(Statement(text).names)
     if unknown := sorted(names - set(allowed)):
-        raise ValueError(f"{at}: unknown parameter :{unknown[0]}; allowed here: {', '.join(f':{name}' for name in sorted(allowed))}")
+        raise ValueError(
+            f"{at}: unknown parameter :{unknown[0]}; allowed here: {', '.join(f':{name}' for name in sorted(allowed))}"
+        )
     if missing := sorted(set(needed) - names):
         raise ValueError(f"{at}: parameter :{missing[0]} is not used")
 
@@ -135,7 +139,9 @@ class SqlConnector(ReadOnly):
         if not rows:
             raise SourceError("NOT_FOUND", f"{self._manifest.id}: no such record")
         if len(rows) > 1:
-            raise SourceError("BAD_ANSWER", f"{self._manifest.id}: several rows have this {self._manifest.key}")
+            raise SourceError(
+                "BAD_ANSWER", f"{self._manifest.id}: several rows have this {self._manifest.key}"
+            )
         return rows[0]
 
     def scan(self, cursor: str | None) -> Scan:
@@ -159,7 +165,9 @@ class SqlConnector(ReadOnly):
         connection = await self._take()
         reusable = False
         try:
-            found = await _uncancelled(connection, connection.fetch(statement.sql, *statement.arguments(values)))
+            found = await _uncancelled(
+                connection, connection.fetch(statement.sql, *statement.arguments(values))
+            )
             reusable = True
             return [dict(row) for row in found]
         except asyncpg.PostgresError as error:
@@ -191,7 +199,14 @@ class SqlConnector(ReadOnly):
                     "jit": "off",
                 },
             )
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, ValueError, EOFError) as error:
+        except (
+            asyncpg.PostgresError,
+            asyncpg.InterfaceError,
+            asyncpg.InternalClientError,
+            OSError,
+            ValueError,
+            EOFError,
+        ) as error:
             raise self._fault(error) from None
 
     def _fault(self, error: Exception) -> SourceError:
@@ -200,7 +215,9 @@ class SqlConnector(ReadOnly):
             return SourceError("TIMEOUT", f"{source}: the statement was cancelled by the server")
         if isinstance(error, asyncpg.PostgresError):
             if _is_gone(error):
-                return SourceError("UNREACHABLE", f"{source}: the database is not available (SQLSTATE {error.sqlstate})")
+                return SourceError(
+                    "UNREACHABLE", f"{source}: the database is not available (SQLSTATE {error.sqlstate})"
+                )
             if str(error.sqlstate).startswith(("28", "42501", "25006")):
                 return SourceError("REFUSED", f"{source}: the database refuses (SQLSTATE {error.sqlstate})")
             return SourceError("BAD_ANSWER", f"{source}: the statement fails (SQLSTATE {error.sqlstate})")
@@ -232,12 +249,16 @@ class _Listing:
         self._statement = Statement(spec.statement)
 
     async def next(self) -> RawPage:
-        rows = await self._connector.rows(self._statement, {"after": self._after, "limit": self._spec.page_size})
+        rows = await self._connector.rows(
+            self._statement, {"after": self._after, "limit": self._spec.page_size}
+        )
         if len(rows) < self._spec.page_size:
             return RawPage(rows, None)
         last = rows[-1].get(self._spec.cursor)
         if not isinstance(last, str):
-            raise SourceError("BAD_ANSWER", f"{self._source}: the cursor column {self._spec.cursor} is no text")
+            raise SourceError(
+                "BAD_ANSWER", f"{self._source}: the cursor column {self._spec.cursor} is no text"
+            )
         self._after = last
         return RawPage(rows, last)
 

@@ -26,7 +26,9 @@ class Template:
         self._parts = _PLACEHOLDER.split(text)  # literal, name, literal, name, … literal
         self.names = tuple(self._parts[1::2])
         if any(brace in literal for literal in self._parts[::2] for brace in "{}"):
-            raise TemplateError(f"{text!r}: a brace is neither opened nor closed; placeholders look like {{login}} or {{input.group}}")
+            raise TemplateError(
+                f"{text!r}: a brace is neither opened nor closed; placeholders look like {{login}} or {{input.group}}"
+            )
 
     @property
     def is_single(self) -> bool:

@@ -112,6 +112,15 @@ class EmbeddedPostgres:
                 )
             time.sleep(0.02)
 
+    def restart(self) -> None:
+        """Starts the server again after it ended by itself; one that still shuts down is waited for.
+
+        Raises:
+            Unavailable: as `start`.
+        """
+        self.stop()
+        self.start(adopt=True)
+
     def stop(self) -> None:
         """Stops the server if this process started or adopted it: open transactions are rolled back."""
         if self._process is None:
@@ -218,8 +227,9 @@ class EmbeddedPostgres:
     def _postmaster(self) -> psutil.Process | None:
         try:
             process = psutil.Process(int(self._postmaster_says(0)))
-            # after a crash the number may belong to any other process
-            return process if process.name() == "postgres" else None
+            # after a crash the number may belong to any other process, or to a corpse that nobody has asked about yet
+            alive = process.name() == "postgres" and process.status() != psutil.STATUS_ZOMBIE
+            return process if alive else None
         except (ValueError, psutil.Error):
             return None
 

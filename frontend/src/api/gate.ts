@@ -26,7 +26,7 @@ export function readGate(extensions: Record<string, unknown> | undefined): Gate 
   return {
     denialOf: (path) => {
       for (let at = path; at !== ""; at = at.slice(0, Math.max(0, at.lastIndexOf(".")))) {
-        const entry = denied.get(at) ?? denied.get(`${at}[]`);
+        const entry = denied.get(at) ?? denied.get(at.replace(/\[\]$/, ""));
         if (entry !== undefined) return entry;
       }
       return null;

@@ -5,12 +5,21 @@ export interface Session {
   csrfToken: string | null;
   methods: readonly string[];
   displayName: string | null;
+  login: string | null;
+  /** The team one acts for, and those one may act for. */
+  team: string | null;
+  teams: readonly Team[];
+}
+
+export interface Team {
+  id: string;
+  title: unknown;
 }
 
 export interface DemoPerson {
   login: string;
   displayName: string;
-  team: { id: string; title: unknown };
+  team: Team;
   roles: readonly string[];
 }
 
@@ -63,6 +72,9 @@ export async function readSession(): Promise<Session> {
     csrfToken,
     methods: answer.methods ?? [],
     displayName: answer.displayName ?? null,
+    login: answer.login ?? null,
+    team: answer.team ?? null,
+    teams: answer.teams ?? [],
   };
 }
 
@@ -74,10 +86,18 @@ export async function signInAsDemoPerson(login: string): Promise<Session> {
   return readSession();
 }
 
+export async function chooseTeam(team: string): Promise<Session> {
+  await request("/auth/team", { team });
+  return readSession();
+}
+
 export async function signOut(): Promise<Session> {
   await request("/auth/sign-out", {});
   return readSession();
 }
+
+/** Why the provider sent one back without a session; the server puts the code into the address. */
+export const signInError = (): string | null => new URLSearchParams(window.location.search).get("signInError");
 
 /** Where the provider sends one back to: the place one is at. */
 export const oidcStart = (place: string): string => `/auth/oidc/start?next=${encodeURIComponent(place)}`;

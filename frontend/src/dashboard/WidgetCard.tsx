@@ -6,6 +6,7 @@ import { useQuery } from "urql";
 
 import { failureText } from "../api/failure";
 import { readGate } from "../api/gate";
+import { useKept } from "../api/kept";
 import type { WidgetsQuery } from "../generated/graphql";
 import { useI18n } from "../i18n";
 import { ErrorBoundary } from "../shell/ErrorBoundary";
@@ -28,8 +29,11 @@ export function WidgetCard({ widget, employee }: { widget: Widget; employee: str
     variables: { employee },
     requestPolicy: "cache-and-network",
   });
-  const gate = useMemo(() => readGate(answer.extensions), [answer.extensions]);
-  const face = faceOf(manifest, { data: answer.data, error: answer.error, fetching: answer.fetching, gate });
+  const { data, extensions, error, fetching } = answer;
+  const arrived = useMemo(() => (data == null ? null : { data, gate: readGate(extensions) }), [data, extensions]);
+  // A later read that failed does not take away what an earlier one brought: it is shown with a note.
+  const shown = useKept(arrived) ?? { data, gate: readGate(extensions) };
+  const face = faceOf(manifest, { ...shown, error, fetching });
   const retry = () => again({ requestPolicy: "network-only" });
   const View = findView(manifest);
 
@@ -59,7 +63,7 @@ export function WidgetCard({ widget, employee }: { widget: Widget; employee: str
           ) : face.kind === "ready" ? (
             <Suspense fallback={<WidgetSkeleton manifest={manifest} />}>
               {face.partial !== null && <PartialNote code={face.partial.code} />}
-              <View manifest={manifest} data={answer.data} gate={gate} />
+              <View manifest={manifest} data={shown.data} gate={shown.gate} />
             </Suspense>
           ) : (
             <OtherFace face={face} manifest={manifest} onRetry={retry} retrying={answer.fetching} />
@@ -104,7 +108,7 @@ function OtherFace({ face, manifest, onRetry, retrying }: OtherFaceProps) {
           icon={CircleExclamation}
           tone="danger"
           title={t("widget.failed.title", { source })}
-          text={`${failureText(i18n, face.failure.code)} ${t("widget.failed.text")}`}
+          text={[failureText(i18n, face.failure.code), face.meta === null ? "" : t("widget.failed.text")].join(" ")}
           onRetry={onRetry}
           retrying={retrying}
         />

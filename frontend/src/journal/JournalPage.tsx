@@ -53,6 +53,7 @@ export default function JournalPage() {
         size={560}
         maxSize={800}
         aria-label={t("journal.record")}
+        contentClassName={styles.drawer}
         onOpenChange={(open) => !open && close()}
       >
         {opened !== null && <RecordSheet id={opened} onClose={close} />}

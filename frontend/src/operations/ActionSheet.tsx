@@ -130,7 +130,7 @@ function Steps({ offer, fields, employee, title, firstField, onClose }: StepsPro
           {previewed && (
             <section className={styles.changes} aria-label={t("changes.title")}>
               <h3 className={styles.subtitle}>{t("changes.title")}</h3>
-              {stage.changed && (
+              {stage.changed && !stage.lost && (
                 <Alert
                   theme="warning"
                   title={t("changes.changed.title")}

@@ -39,8 +39,7 @@ export function EmployeeHeader({ employee }: { employee: Employee }) {
         </div>
         {(employee.position || employee.department) && (
           <p className={styles.job}>
-            <span>{employee.position}</span>
-            {employee.position && employee.department && <span aria-hidden="true" className={styles.dot} />}
+            <span className={employee.department ? styles.position : undefined}>{employee.position}</span>
             <span>{employee.department}</span>
             <Managers employee={employee} />
           </p>

@@ -1,5 +1,5 @@
 /** One employee in one window: header, the team's widgets, ready-made actions. */
-import { Thunderbolt } from "@gravity-ui/icons";
+import { Thunderbolt, Xmark } from "@gravity-ui/icons";
 import { Button, Drawer, Icon, Skeleton } from "@gravity-ui/uikit";
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { useQuery } from "urql";
@@ -126,7 +126,18 @@ function Card({ id, header, name }: { id: string; header: React.ReactNode; name:
         }}
       >
         {chosen === null ? (
-          <div className={styles.sheet}>{list(drawerFilter)}</div>
+          <div className={styles.sheet}>
+            {list(drawerFilter)}
+            <Button
+              className={styles.close}
+              view="flat"
+              onClick={() => setDrawer(false)}
+              aria-label={t("common.close")}
+              title={t("common.close")}
+            >
+              <Icon data={Xmark} size={16} />
+            </Button>
+          </div>
         ) : (
           <ActionSheet
             key={chosen.id}

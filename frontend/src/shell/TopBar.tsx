@@ -1,6 +1,6 @@
 /** The top bar: palette, team, language, theme, who I am. */
 import { ArrowRightFromSquare, Keyboard, Magnifier, Person } from "@gravity-ui/icons";
-import { Button, Hotkey, Icon, Popup } from "@gravity-ui/uikit";
+import { Button, Hotkey, Icon, Popup, Select } from "@gravity-ui/uikit";
 import { useState } from "react";
 
 import { useI18n } from "../i18n";
@@ -12,7 +12,10 @@ import styles from "./TopBar.module.css";
 export function TopBar({ onPalette, onKeys }: { onPalette(): void; onKeys(): void }) {
   const { t, pick, format } = useI18n();
   const me = useMe();
-  const team = format.list(me.teams.map(({ title }) => pick(title)));
+  const { session } = useSession();
+  const teams = session?.teams ?? [];
+  const current = teams.filter(({ id }) => id === session?.team);
+  const team = format.list((current.length > 0 ? current : me.teams).map(({ title }) => pick(title)));
   return (
     <header className={styles.bar}>
       <button type="button" className={styles.palette} onClick={onPalette} data-testid="palette-button">
@@ -21,17 +24,45 @@ export function TopBar({ onPalette, onKeys }: { onPalette(): void; onKeys(): voi
         <Hotkey value="mod+k" className={styles.key} />
       </button>
       <span className={styles.gap} />
-      {team !== "" && (
-        <span className={styles.team} title={t("shell.team", { team })} data-testid="team">
-          {team}
-        </span>
-      )}
+      {teams.length > 1 ? <TeamChoice /> : <TeamName team={team} />}
       <span className={styles.wide}>
         <LanguageChoice />
         <ThemeChoice />
       </span>
       <UserMenu onKeys={onKeys} team={team} />
     </header>
+  );
+}
+
+function TeamName({ team }: { team: string }) {
+  const { t } = useI18n();
+  if (team === "") return null;
+  return (
+    <span className={styles.team} title={t("shell.team", { team })} data-testid="team">
+      {team}
+    </span>
+  );
+}
+
+/** The team one acts for. Another team means other rights: the page is drawn anew. */
+function TeamChoice() {
+  const { t, pick } = useI18n();
+  const { session, switchTeam } = useSession();
+  const [failed, setFailed] = useState(false);
+  return (
+    <Select
+      view="clear"
+      qa="team"
+      aria-label={t("shell.choose_team")}
+      value={session?.team ? [session.team] : []}
+      options={(session?.teams ?? []).map(({ id, title }) => ({ value: id, content: pick(title) || id }))}
+      onUpdate={([chosen]) => {
+        if (chosen === undefined || chosen === session?.team) return;
+        setFailed(false);
+        switchTeam(chosen).catch(() => setFailed(true));
+      }}
+      {...(failed && { validationState: "invalid", errorMessage: t("shell.choose_team_failed") })}
+    />
   );
 }
 

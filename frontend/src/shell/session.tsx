@@ -1,7 +1,7 @@
 /** Holds the session. When it ends under somebody's hands, the page stays as it is until they signed in again. */
 import { createContext, type ReactNode, useCallback, useContext, useEffect, useMemo, useRef, useState } from "react";
 
-import { readSession, type Session, signOut as endSession } from "../api/session";
+import { chooseTeam, readSession, type Session, signOut as endSession } from "../api/session";
 
 interface SessionState {
   session: Session | null;
@@ -13,6 +13,8 @@ interface SessionState {
   generation: number;
   retry(): void;
   signedIn(session: Session): void;
+  /** Other rights from here on: nothing read with the former ones may stay. */
+  switchTeam(team: string): Promise<void>;
   signOut(): Promise<void>;
   /** Resolves once the same person has a valid session again. */
   renew(): Promise<void>;
@@ -37,7 +39,7 @@ export function SessionProvider({ children }: { children: ReactNode }) {
   const adopt = useCallback((next: Session) => {
     setUnreachable(false);
     setSession(next);
-    if (next.signedIn) person.current = next.displayName;
+    if (next.signedIn) person.current = next.login;
   }, []);
 
   const retry = useCallback(() => {
@@ -48,7 +50,7 @@ export function SessionProvider({ children }: { children: ReactNode }) {
 
   const signedIn = useCallback(
     (next: Session) => {
-      const same = person.current === null || person.current === next.displayName;
+      const same = person.current === null || person.current === next.login;
       const resolvers = waiting.current;
       waiting.current = [];
       adopt(next);
@@ -61,12 +63,20 @@ export function SessionProvider({ children }: { children: ReactNode }) {
 
   const renew = useCallback(async () => {
     const present = await readSession();
-    if (present.signedIn && present.displayName === person.current) return adopt(present);
+    if (present.signedIn && present.login === person.current) return adopt(present);
     if (present.signedIn) return signedIn(present);
     setSession(present);
     setExpired(true);
     await new Promise<void>((resolve) => waiting.current.push(resolve));
   }, [adopt, signedIn]);
+
+  const switchTeam = useCallback(
+    async (team: string) => {
+      adopt(await chooseTeam(team));
+      setGeneration((count) => count + 1);
+    },
+    [adopt],
+  );
 
   const signOut = useCallback(async () => {
     const next = await endSession();
@@ -78,8 +88,8 @@ export function SessionProvider({ children }: { children: ReactNode }) {
   }, []);
 
   const state = useMemo(
-    () => ({ session, unreachable, expired, generation, retry, signedIn, signOut, renew }),
-    [session, unreachable, expired, generation, retry, signedIn, signOut, renew],
+    () => ({ session, unreachable, expired, generation, retry, signedIn, switchTeam, signOut, renew }),
+    [session, unreachable, expired, generation, retry, signedIn, switchTeam, signOut, renew],
   );
   return <Context.Provider value={state}>{children}</Context.Provider>;
 }

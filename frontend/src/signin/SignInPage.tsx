@@ -3,7 +3,7 @@ import { Magnifier } from "@gravity-ui/icons";
 import { Button, Icon, Skeleton, TextInput } from "@gravity-ui/uikit";
 import { useEffect, useMemo, useState } from "react";
 
-import { AuthError, type DemoPerson, listDemoPeople, oidcStart, signInAsDemoPerson } from "../api/session";
+import { AuthError, type DemoPerson, listDemoPeople, oidcStart, signInAsDemoPerson, signInError } from "../api/session";
 import { failureText } from "../api/failure";
 import { useI18n } from "../i18n";
 import { LanguageChoice, ThemeChoice } from "../shell/Choices";
@@ -15,8 +15,10 @@ import styles from "./SignInPage.module.css";
 
 /** `again`: a session ended; what one was doing waits behind this page. */
 export default function SignInPage({ again = false }: { again?: boolean }) {
-  const { t } = useI18n();
+  const i18n = useI18n();
+  const { t } = i18n;
   const { session } = useSession();
+  const [refused] = useState(signInError);
   const methods = session?.methods ?? [];
   useEffect(() => {
     if (!again) document.title = t("app.title", { page: t("sign_in.title") });
@@ -34,8 +36,13 @@ export default function SignInPage({ again = false }: { again?: boolean }) {
           <h1 id="sign-in-title">{again ? t("sign_in.again.title") : t("sign_in.title")}</h1>
           <p>{again ? t("sign_in.again.text") : t("sign_in.text")}</p>
         </header>
+        {refused !== null && !again && (
+          <p className={styles.refused} role="alert">
+            {failureText(i18n, refused)}
+          </p>
+        )}
         {methods.includes("oidc") && (
-          <Button view="action" size="l" width="max" href={oidcStart(window.location.pathname + window.location.search)}>
+          <Button view="action" size="l" width="max" href={oidcStart(refused === null ? window.location.pathname + window.location.search : "/")}>
             {t("sign_in.oidc")}
           </Button>
         )}

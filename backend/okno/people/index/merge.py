@@ -77,10 +77,15 @@ class Merger:
             return None
         raw = {kind: value for kind in self._kinds if (value := clean(record.get(kind))) is not None}
         self._put_keys(row, known.keys, raw)
+        keys = {kind: key_value(value) for kind, value in raw.items()}
         if self._primary:
             row |= {"vanished_at": None, "indexed_at": now, "index_run": run}
+        elif row == known.row:
+            return Merged(
+                row, changed=False, keys=keys
+            )  # what follows from the rest, HR's record has derived anew
         derive(row)
-        return Merged(row, differs(known.row, row), {kind: key_value(value) for kind, value in raw.items()})
+        return Merged(row, differs(known.row, row), keys)
 
     def without_keys(self, known: Known) -> Merged:
         """The person after the source no longer knows them."""

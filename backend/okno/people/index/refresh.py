@@ -1,6 +1,8 @@
 """Brings the people index up to date from the sources: page by page, resumable, HR first, the others enrich."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
 from datetime import timedelta
 from typing import Any, Protocol
 from uuid import UUID
@@ -115,12 +117,12 @@ class Refresh:
         async with self._db.transaction() as session:
             expected = await self._store.count_present(session) or None
         merger = Merger(run.source_id, self._order, self._columns)
-        async for page in self._sources.scan(run.source_id, cursor=run.cursor):
-            counts = await self._write_page(run, merger, page)
-            self._pages += 1
-            total.add(counts)
-            if progress is not None:
-                progress(run.source_id, run.seen + total.seen, expected)
+        async with aclosing(_one_ahead(self._sources.scan(run.source_id, cursor=run.cursor))) as pages:
+            async for page in pages:
+                total.add(await self._write_page(run, merger, page))
+                self._pages += 1
+                if progress is not None:
+                    progress(run.source_id, run.seen + total.seen, expected)
 
     async def _write_page(self, run: Run, merger: Merger, page: ScanPage) -> Counts:
         now = self._clock.now()
@@ -202,3 +204,17 @@ class Refresh:
         if doubtful:
             log.warning("people.index.vanishing_withheld", source=run.source_id, unseen=unseen, of=of)
         return doubtful
+
+
+async def _one_ahead(pages: AsyncIterator[ScanPage]) -> AsyncGenerator[ScanPage]:
+    """The same pages; the next one is fetched while the last one is written."""
+    following = asyncio.ensure_future(anext(pages, None))
+    try:
+        while (page := await following) is not None:
+            following = asyncio.ensure_future(anext(pages, None))
+            yield page
+    finally:
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
+        if isinstance(pages, AsyncGenerator):
+            await pages.aclose()
