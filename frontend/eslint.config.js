@@ -17,7 +17,10 @@ export default tseslint.config(
     rules: {
       "@typescript-eslint/consistent-type-definitions": ["error", "interface"],
       "@typescript-eslint/consistent-type-imports": ["error", { fixStyle: "inline-type-imports" }],
-      "no-restricted-imports": ["error", { paths: [{ name: "@gravity-ui/uikit/styles/fonts.css", message: "It loads a remote font." }] }],
+      "no-restricted-imports": [
+        "error",
+        { paths: [{ name: "@gravity-ui/uikit/styles/fonts.css", message: "It loads a remote font." }] },
+      ],
     },
   },
   {

@@ -28,7 +28,7 @@ export default defineConfig({
   },
   test: {
     environment: "jsdom",
-    include: ["src/**/*.test.ts", "src/**/*.test.tsx"],
+    include: ["src/**/*.test.{ts,tsx}", "eslint/*.test.js"],
     setupFiles: ["src/test-setup.ts"],
     css: false,
     server: { deps: { inline: [/@gravity-ui/] } },

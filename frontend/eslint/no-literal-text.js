@@ -1,6 +1,16 @@
 /** Texts for people come from the catalogues: a literal one in TSX would be in one language only. */
 
-const TEXT_ATTRIBUTES = new Set(["title", "label", "placeholder", "alt", "aria-label", "aria-description", "caption", "text", "message"]);
+const TEXT_ATTRIBUTES = new Set([
+  "title",
+  "label",
+  "placeholder",
+  "alt",
+  "aria-label",
+  "aria-description",
+  "caption",
+  "text",
+  "message",
+]);
 const LETTER = /\p{L}/u;
 
 /** @type {import("eslint").Rule.RuleModule} */
@@ -13,10 +23,12 @@ export default {
     schema: [],
   },
   create(context) {
-    const report = (node, text) => context.report({ node, messageId: "literal", data: { text: text.trim().slice(0, 40) } });
+    const report = (node, text) =>
+      context.report({ node, messageId: "literal", data: { text: text.trim().slice(0, 40) } });
     const literals = (node) => {
       if (node === null || node === undefined) return;
-      if (node.type === "Literal" && typeof node.value === "string" && LETTER.test(node.value)) report(node, node.value);
+      if (node.type === "Literal" && typeof node.value === "string" && LETTER.test(node.value))
+        report(node, node.value);
       if (node.type === "TemplateLiteral" && node.quasis.some((part) => LETTER.test(part.value.cooked ?? ""))) {
         report(node, node.quasis.map((part) => part.value.cooked).join("…"));
       }

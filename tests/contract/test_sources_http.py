@@ -15,7 +15,7 @@ from okno.sources.service import SectionResult, SourceError, Sources, State
 from tests.contract.peers import IVAN
 from tests.contract.peers.manifests import manifest_of, with_changes
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Handler = Callable[[Any], Awaitable[web.StreamResponse]]
 TOKENS = {"OKNO_HR_TOKEN": "t0ken", "OKNO_DIRECTORY_TOKEN": "t0ken"}
 
 
@@ -29,7 +29,9 @@ async def serving(handler: Handler, source: str = "hr", **changes: Any) -> Async
     port = runner.addresses[0][1]
     url = f"http://127.0.0.1:{port}"
     manifest = with_changes(manifest_of(source), **{"cache_seconds": 0, "deadline_seconds": 1, **changes})
-    sources = Sources({source: manifest}, SystemClock(), {**TOKENS, "OKNO_HR_URL": url, "OKNO_DIRECTORY_URL": url})
+    sources = Sources(
+        {source: manifest}, SystemClock(), {**TOKENS, "OKNO_HR_URL": url, "OKNO_DIRECTORY_URL": url}
+    )
     try:
         yield sources
     finally:
@@ -73,7 +75,9 @@ async def test_each_status_has_its_code(source: str, status: int, code: str) -> 
 
 
 @pytest.mark.parametrize("source", ["hr", "directory"])
-@pytest.mark.parametrize("body", [b"", b"{", b"<html>", b"\xff\xfe", b"[]", b'"text"', b"5", b'{"Resources": 5}', b"[" * 100_000])
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"<html>", b"\xff\xfe", b"[]", b'"text"', b"5", b'{"Resources": 5}', b"[" * 100_000]
+)
 async def test_what_is_no_answer_of_the_protocol_is_a_bad_answer(source: str, body: bytes) -> None:
     result = await read(answers(200, body), source)
     if source == "hr" and body == b'{"Resources": 5}':
@@ -158,7 +162,9 @@ def demo(**changes: Any) -> RestManifest:
 
 
 @asynccontextmanager
-async def serving_demo(handler: Handler, manifest: RestManifest, **environment: str) -> AsyncIterator[Sources]:
+async def serving_demo(
+    handler: Handler, manifest: RestManifest, **environment: str
+) -> AsyncIterator[Sources]:
     runner = web.ServerRunner(web.Server(handler))
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -176,14 +182,20 @@ async def test_a_query_finds_one_person_and_user_and_password_are_sent_encoded()
 
     async def handle(request: web.Request) -> web.StreamResponse:
         seen.append((request.path, dict(request.query), request.headers.get("Authorization")))
-        return web.json_response({"people": [{"name": "Иван"}] if request.query["login"] == "ivan.petrov" else []})
+        return web.json_response(
+            {"people": [{"name": "Иван"}] if request.query.get("login") == "ivan.petrov" else []}
+        )
 
     basic = {"basic": {"user": "okno", "password": {"env": "DEMO_PASSWORD"}}}
     async with serving_demo(handle, demo(auth=basic), DEMO_PASSWORD="пароль:1") as sources:
         result = await sources.read("demo", IVAN)
         assert result.data == {"name": "Иван"}
         await sources.ping("demo")
-    assert seen[0] == ("/base/people", {"login": "ivan.petrov"}, aiohttp.encode_basic_auth("okno", "пароль:1"))
+    assert seen[0] == (
+        "/base/people",
+        {"login": "ivan.petrov"},
+        aiohttp.encode_basic_auth("okno", "пароль:1"),
+    )
 
 
 async def test_nobody_found_by_a_query_is_not_found() -> None:
@@ -197,7 +209,8 @@ async def test_nobody_found_by_a_query_is_not_found() -> None:
 
 
 @pytest.mark.parametrize(
-    "answer", [{"items": 5, "next": None}, {"items": [], "next": {}}, {"items": [{}], "next": "same"}, {"next": "x"}]
+    "answer",
+    [{"items": 5, "next": None}, {"items": [], "next": {}}, {"items": [{}], "next": "same"}, {"next": "x"}],
 )
 async def test_a_listing_that_is_none_or_runs_in_a_circle_ends_with_an_error(answer: Any) -> None:
     async def handle(_: web.Request) -> web.StreamResponse:
@@ -217,7 +230,9 @@ async def test_a_directory_that_returns_fewer_than_asked_is_listed_to_its_end() 
 
     async with serving(handle, "directory") as sources:
         pages = [page async for page in sources.scan("directory")]
-    assert [row["personnel_number"] for page in pages for row in page.records] == [str(n) for n in range(1, 8)]
+    assert [row["personnel_number"] for page in pages for row in page.records] == [
+        str(n) for n in range(1, 8)
+    ]
     assert [page.cursor for page in pages] == ["4", "7", None]
 
 

@@ -22,7 +22,7 @@ from okno.sources.service import (
     State,
 )
 from tests.contract.peers import IVAN, NOBODY, Peer
-from tests.contract.peers.fixtures import DOMAIN_PEERS, peer, postgresql, simulators, slapd  # noqa: F401
+from tests.contract.peers.fixtures import DOMAIN_PEERS
 from tests.contract.peers.manifests import manifest_of, with_changes
 from tests.contract.peers.proxy import Proxy
 
@@ -37,7 +37,9 @@ KWAME = PersonKeys(UUID(int=100006), "100006")
 async def domain(peer: Peer, **changes: Any) -> AsyncIterator[tuple[Sources, Proxy]]:
     async with Proxy(peer.environment["OKNO_DOMAIN_URL"]) as proxy:
         environment = {**peer.environment, "OKNO_DOMAIN_URL": proxy.url}
-        manifest = with_changes(manifest_of("domain"), **{"deadline_seconds": 2, "cache_seconds": 60, **changes})
+        manifest = with_changes(
+            manifest_of("domain"), **{"deadline_seconds": 2, "cache_seconds": 60, **changes}
+        )
         sources = Sources({"domain": manifest}, SystemClock(), environment)
         try:
             yield sources, proxy
@@ -48,7 +50,7 @@ async def domain(peer: Peer, **changes: Any) -> AsyncIterator[tuple[Sources, Pro
 def modify(peer: Peer, dn: str, changes: Any) -> None:
     """What another administrator does meanwhile, past Okno."""
     with administrator(peer) as connection:
-        connection.modify(dn, changes)
+        connection.modify(dn, changes)  # type: ignore[no-untyped-call]
 
 
 def group_without(peer: Peer, login: str) -> str:
@@ -57,7 +59,7 @@ def group_without(peer: Peer, login: str) -> str:
     with administrator(peer) as connection:
         text = f"(&(objectClass=groupOfNames)(!(member={member})))"
         connection.search("ou=groups,dc=okno,dc=example", text, attributes=["cn"])
-        names = sorted(entry["attributes"]["cn"][0] for entry in connection.response)
+        names = sorted(entry["attributes"]["cn"][0] for entry in connection.response or ())
     return str(next(name for name in names if name.isascii() and name.upper() != name))
 
 
@@ -98,7 +100,10 @@ async def run(sources: Sources, operation: str, keys: PersonKeys, given: Any) ->
 async def test_unlocking_is_previewed_without_a_change_then_done_and_seen_at_once(peer: Peer) -> None:
     async with domain(peer) as (sources, _):
         await lock(peer, sources, AMINA)
-        changes = {change.path: change for change in await sources.preview("domain.unlock", AMINA, {"reason": "call"})}
+        changes = {
+            change.path: change
+            for change in await sources.preview("domain.unlock", AMINA, {"reason": "call"})
+        }
         assert changes["domain.locked"].before is True
         assert changes["domain.locked"].after is False
         assert changes["domain.locked"].title == {"en": "Locked", "ru": "Заблокирована"}
@@ -109,7 +114,11 @@ async def test_unlocking_is_previewed_without_a_change_then_done_and_seen_at_onc
         assert {change.path: change.after for change in result.changes}["domain.locked"] is False
         cached = await sources.read("domain", AMINA)
         assert cached.data is not None
-        assert (cached.data["locked"], cached.data["lockedAt"], cached.data["failedLogons"]) == (False, None, 0)
+        assert (cached.data["locked"], cached.data["lockedAt"], cached.data["failedLogons"]) == (
+            False,
+            None,
+            0,
+        )
         assert await sources.settle("domain.unlock", AMINA, {}) == "done"
 
 
@@ -124,7 +133,10 @@ async def test_an_account_disabled_by_an_administrator_is_not_opened_by_unlockin
     async with domain(peer) as (sources, _):
         assert await field(sources, DASTAN, "enabled") is False
         assert await field(sources, DASTAN, "lockedAt") is None
-        for attempt in (sources.preview("domain.unlock", DASTAN, {}), run(sources, "domain.unlock", DASTAN, {})):
+        for attempt in (
+            sources.preview("domain.unlock", DASTAN, {}),
+            run(sources, "domain.unlock", DASTAN, {}),
+        ):
             with pytest.raises(SourceRefused, match=r"domain\.enabled"):
                 await attempt
         assert await field(sources, DASTAN, "locked") is True
@@ -139,7 +151,9 @@ async def test_group_membership_goes_there_and_back(peer: Peer, spelling: Callab
         assert (change.before, change.after) == (before, [*before, group])
         added = await run(sources, "domain.add_to_group", KWAME, {"group": group})
         # A server may keep the name as it was typed; names of groups have no case.
-        assert {name.casefold() for name in added.changes[0].after} == {name.casefold() for name in [*before, group]}
+        assert {name.casefold() for name in added.changes[0].after} == {
+            name.casefold() for name in [*before, group]
+        }
         assert await sources.settle("domain.add_to_group", KWAME, {"group": group}) == "done"
         assert await sources.preview("domain.add_to_group", KWAME, {"group": group}) == []
         removed = await run(sources, "domain.remove_from_group", KWAME, {"group": group})
@@ -149,7 +163,20 @@ async def test_group_membership_goes_there_and_back(peer: Peer, spelling: Callab
 
 @pytest.mark.parametrize(
     "group",
-    ["no such group", "VPN,ou=groups", "VPN+ou=x", "*", "a\\", '"', "a=b", "#x", "<>;", "кириллица", "a\x00b", "VPN,OU=PEOPLE"],
+    [
+        "no such group",
+        "VPN,ou=groups",
+        "VPN+ou=x",
+        "*",
+        "a\\",
+        '"',
+        "a=b",
+        "#x",
+        "<>;",
+        "кириллица",
+        "a\x00b",
+        "VPN,OU=PEOPLE",
+    ],
 )
 async def test_a_group_name_names_one_group_or_none(peer: Peer, group: str) -> None:
     async with domain(peer) as (sources, _):
@@ -171,7 +198,9 @@ async def test_a_group_name_names_one_group_or_none(peer: Peer, group: str) -> N
         ("domain.unlock", {"other": 1}, None),
     ],
 )
-async def test_input_that_does_not_fit_names_the_field(peer: Peer, operation: str, given: Any, wrong: str | None) -> None:
+async def test_input_that_does_not_fit_names_the_field(
+    peer: Peer, operation: str, given: Any, wrong: str | None
+) -> None:
     async with domain(peer) as (sources, proxy):
         asked = proxy.connections
         for attempt in (sources.preview(operation, KWAME, given), run(sources, operation, KWAME, given)):

@@ -12,7 +12,7 @@ import pytest
 from okno.clock import ManualClock, SystemClock
 from okno.sources.service import PersonKeys, Sources, State
 from tests.contract.peers import IVAN, NOBODY, NUMBERS, Peer
-from tests.contract.peers.fixtures import PEERS, peer, postgresql, scim2_server, simulators, slapd  # noqa: F401
+from tests.contract.peers.fixtures import PEERS
 from tests.contract.peers.manifests import manifest_of, with_changes
 from tests.contract.peers.proxy import Proxy
 
@@ -139,7 +139,9 @@ async def test_nobody_listening_is_unreachable_at_once(peer: Peer) -> None:
 
 @pytest.mark.parametrize("mode", ["hang", "drip"])
 @pytest.mark.parametrize("warm", [False, True], ids=["cold", "warm"])
-async def test_a_system_that_does_not_finish_costs_its_deadline_and_no_more(peer: Peer, mode: Any, warm: bool) -> None:
+async def test_a_system_that_does_not_finish_costs_its_deadline_and_no_more(
+    peer: Peer, mode: Any, warm: bool
+) -> None:
     async with behind_proxy(peer, deadline_seconds=0.4, cache_seconds=0) as (sources, proxy):
         if warm:
             await sources.read(peer.source, NOBODY)

@@ -11,7 +11,7 @@ import pytest
 from okno.clock import SystemClock
 from okno.sources.service import Sources, State
 from tests.contract.peers import IVAN, Peer
-from tests.contract.peers.fixtures import SIMULATORS, peer, postgresql, simulators  # noqa: F401
+from tests.contract.peers.fixtures import SIMULATORS
 from tests.contract.peers.manifests import DIRECTORY, manifest_of, with_changes
 from tests.contract.peers.simulators import RunningSandbox
 
@@ -33,8 +33,8 @@ ROOT = Path(__file__).resolve().parents[2]
 )
 @pytest.mark.parametrize("peer", SIMULATORS, indirect=True)
 async def test_each_fault_is_a_section_within_the_deadline_and_ends_with_the_fault(
-    peer: Peer,  # noqa: F811
-    simulators: RunningSandbox,  # noqa: F811
+    peer: Peer,
+    simulators: RunningSandbox,
     faults: dict[str, Any],
     codes: set[str],
 ) -> None:
@@ -73,7 +73,7 @@ def okno(*arguments: str, environment: Any) -> subprocess.CompletedProcess[str]:
 
 
 def test_source_check_asks_every_system_and_names_the_one_that_is_down(
-    simulators: RunningSandbox,  # noqa: F811
+    simulators: RunningSandbox,
     tmp_path: Path,
 ) -> None:
     environment = {**simulators.sandbox.environment(), "OKNO_DATA_DIR": str(tmp_path)}
@@ -96,7 +96,10 @@ def test_source_check_asks_every_system_and_names_the_one_that_is_down(
 def test_source_list_needs_no_system(tmp_path: Path) -> None:
     listed = okno("source", "list", environment={"OKNO_DATA_DIR": str(tmp_path)})
     assert listed.returncode == 0, listed.stderr
-    assert "domain\tldap\tDomain\tdomain.unlock, domain.add_to_group, domain.remove_from_group" in listed.stdout.splitlines()
+    assert (
+        "domain\tldap\tDomain\tdomain.unlock, domain.add_to_group, domain.remove_from_group"
+        in listed.stdout.splitlines()
+    )
 
 
 def test_source_check_tells_every_mistake_of_the_manifests(tmp_path: Path) -> None:
@@ -104,7 +107,11 @@ def test_source_check_tells_every_mistake_of_the_manifests(tmp_path: Path) -> No
     folder.mkdir(parents=True)
     (folder / "a.yaml").write_text("id: a\nkind: rest\n")
     (folder / "b.yaml").write_text("id: b\nkind: fax\n")
-    checked = okno("source", "check", environment={"OKNO_CONFIG_DIR": str(tmp_path / "config"), "OKNO_DATA_DIR": str(tmp_path)})
+    checked = okno(
+        "source",
+        "check",
+        environment={"OKNO_CONFIG_DIR": str(tmp_path / "config"), "OKNO_DATA_DIR": str(tmp_path)},
+    )
     assert checked.returncode == 1
     assert "a.yaml:1: section: required key is missing" in checked.stderr
     assert "b.yaml:2: kind: the kind is one of" in checked.stderr

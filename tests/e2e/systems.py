@@ -143,14 +143,17 @@ class Systems:
     def _administrator(self) -> Iterator[ldap3.Connection]:
         environment = self._environment
         server = ldap3.Server(environment["OKNO_DOMAIN_URL"], connect_timeout=5)
-        with ldap3.Connection(
+        connection = ldap3.Connection(
             server,
             environment["OKNO_DOMAIN_BIND_DN"],
             environment["OKNO_DOMAIN_PASSWORD"],
             receive_timeout=5,
             auto_bind=True,
-        ) as connection:
+        )
+        try:
             yield connection
+        finally:
+            connection.unbind()
 
     def _rows(self, dsn: str, statement: str, *arguments: object) -> list[dict[str, Any]]:
         async def ask() -> list[dict[str, Any]]:

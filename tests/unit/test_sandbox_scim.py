@@ -178,7 +178,14 @@ def test_an_operation_that_cannot_be_done_says_why(operation: dict[str, Any], sc
 
 
 def test_a_body_that_is_no_patch_is_refused() -> None:
-    for body in (None, [], {}, {"schemas": [PATCH_SCHEMA]}, {"schemas": [PATCH_SCHEMA], "Operations": ["x"]}):
+    bodies: list[Any] = [
+        None,
+        [],
+        {},
+        {"schemas": [PATCH_SCHEMA]},
+        {"schemas": [PATCH_SCHEMA], "Operations": ["x"]},
+    ]
+    for body in bodies:
         with pytest.raises(ScimError) as caught:
             apply_patch(USER, body, USERS)
         assert caught.value.scim_type == "invalidSyntax"

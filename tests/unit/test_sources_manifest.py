@@ -114,7 +114,11 @@ def test_good_manifests_of_the_other_kinds_load(tmp_path: Path) -> None:
 
 
 def test_all_problems_of_all_files_are_told_at_once_with_file_line_and_key(tmp_path: Path) -> None:
-    first = GOOD.replace("key: login", "key: passport").replace("deadline", "").replace("type: string", "type: text")
+    first = (
+        GOOD.replace("key: login", "key: passport")
+        .replace("deadline", "")
+        .replace("type: string", "type: text")
+    )
     second = SQL.replace("title: {en: Register, ru: Реестр}", "titel: {en: Register}")
     found = problems_of(tmp_path, pki=first, register=second)
     places = [problem.split(": ")[0:2] for problem in found]
@@ -129,8 +133,18 @@ def test_all_problems_of_all_files_are_told_at_once_with_file_line_and_key(tmp_p
 @pytest.mark.parametrize(
     ("text", "old", "new", "expected"),
     [
-        (GOOD, "kind: rest", "kind: carrier_pigeon", "pki.yaml:2: kind: the kind is one of ldap, rest, scim, sql"),
-        (GOOD, "path: serial", "path: 'a['", "pki.yaml:18: section.fields[0].path: not a JMESPath expression"),
+        (
+            GOOD,
+            "kind: rest",
+            "kind: carrier_pigeon",
+            "pki.yaml:2: kind: the kind is one of ldap, rest, scim, sql",
+        ),
+        (
+            GOOD,
+            "path: serial",
+            "path: 'a['",
+            "pki.yaml:18: section.fields[0].path: not a JMESPath expression",
+        ),
         (GOOD, "path: serial", "path: frobnicate(a)", "unknown function frobnicate"),
         (GOOD, "bearer: {env: PKI_TOKEN}", "bearer: s3cret", "pki.yaml:7: auth.bearer"),
         (GOOD, "/people/{login}", "/people/{email}", "unknown placeholder {email}; allowed here: {login}"),
@@ -138,7 +152,12 @@ def test_all_problems_of_all_files_are_told_at_once_with_file_line_and_key(tmp_p
         (GOOD, "/people/{login}", "/people/{login", "a brace is neither opened nor closed"),
         (GOOD, "{en: PKI, ru: Сертификаты}", "{en: PKI}", "pki.yaml:3: title: a text is needed in ru"),
         (GOOD, "key: login", "key: login\nkey: email", "pki.yaml:9: key: the key is given twice"),
-        (GOOD, "key: login", "key: login\ncache_seconds: 900", "cache_seconds must not exceed freshness.warn_after"),
+        (
+            GOOD,
+            "key: login",
+            "key: login\ncache_seconds: 900",
+            "cache_seconds must not exceed freshness.warn_after",
+        ),
         (GOOD, "key: login", "key: login\nindex: {shoe_size: a}", "unknown column shoe_size"),
         (GOOD, "key: login", "key: login\nindex: {login: a}", "index needs read.list"),
         (GOOD, "id: pki", "id: other", "pki.yaml:1: id: the file is named after the id"),
@@ -170,7 +189,9 @@ def test_all_problems_of_all_files_are_told_at_once_with_file_line_and_key(tmp_p
         (SQL, "{env: REGISTER_URL}", "postgresql://u:p@h/d", "endpoint.url"),
     ],
 )
-def test_a_mistake_is_named_with_what_to_do(tmp_path: Path, text: str, old: str, new: str, expected: str) -> None:
+def test_a_mistake_is_named_with_what_to_do(
+    tmp_path: Path, text: str, old: str, new: str, expected: str
+) -> None:
     assert old in text
     name = "pki" if text is GOOD else "domain" if text is LDAP else "register"
     found = problems_of(tmp_path, **{name: text.replace(old, new, 1)})
@@ -200,7 +221,12 @@ def test_references_that_lead_nowhere_are_all_named_before_anything_starts() -> 
 
 
 @pytest.mark.parametrize(
-    ("name", "url"), [("OKNO_HR_URL", "ftp://x"), ("OKNO_DOMAIN_URL", "localhost"), ("OKNO_EQUIPMENT_URL", "mysql://u:secret@h/d")]
+    ("name", "url"),
+    [
+        ("OKNO_HR_URL", "ftp://x"),
+        ("OKNO_DOMAIN_URL", "localhost"),
+        ("OKNO_EQUIPMENT_URL", "mysql://u:secret@h/d"),
+    ],
 )
 def test_an_address_of_the_wrong_kind_stops_the_start_without_telling_it(name: str, url: str) -> None:
     environment = {

@@ -84,7 +84,9 @@ def test_a_value_of_the_declared_type_is_taken(kind: str, value: Any, expected: 
         ("strings", ["a", 1], "list of strings", "another list"),
     ],
 )
-def test_a_value_of_another_type_is_refused_by_name_and_type(kind: str, value: Any, expected: str, got: str) -> None:
+def test_a_value_of_another_type_is_refused_by_name_and_type(
+    kind: str, value: Any, expected: str, got: str
+) -> None:
     with pytest.raises(SourceError) as caught:
         read(kind, value)
     assert caught.value.code == "BAD_ANSWER"
@@ -101,7 +103,9 @@ def test_a_path_that_does_not_fit_the_record_is_a_bad_answer() -> None:
 def test_lists_of_objects_are_read_item_by_item_and_a_wrong_item_is_named() -> None:
     items = [{"name": "issuedOn", "type": "date", "path": "d", "title": TITLE}]
     demo = mapper({"name": "items", "type": "objects", "path": "rows", "items": items})
-    assert demo.section({"rows": [{"d": "2026-01-01"}, {}]}) == {"items": [{"issuedOn": date(2026, 1, 1)}, {"issuedOn": None}]}
+    assert demo.section({"rows": [{"d": "2026-01-01"}, {}]}) == {
+        "items": [{"issuedOn": date(2026, 1, 1)}, {"issuedOn": None}]
+    }
     with pytest.raises(SourceError, match=r"field items\[\]\.issuedOn: expected date"):
         demo.section({"rows": [{"d": 5}]})
     with pytest.raises(SourceError, match="field items: expected list of objects, got another list"):
@@ -147,18 +151,27 @@ def test_no_text_makes_reading_a_time_fail(text: str) -> None:
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
-    lambda children: st.lists(children, max_size=3) | st.dictionaries(st.text(max_size=5), children, max_size=3),
+    lambda children: (
+        st.lists(children, max_size=3) | st.dictionaries(st.text(max_size=5), children, max_size=3)
+    ),
     max_leaves=6,
 )
 
 
-@given(st.sampled_from(["string", "int", "bool", "datetime", "date", "money", "strings"]), json_values, st.booleans())
-def test_whatever_a_system_sends_is_a_typed_value_or_a_named_error(kind: str, value: Any, textual: bool) -> None:
+@given(
+    st.sampled_from(["string", "int", "bool", "datetime", "date", "money", "strings"]),
+    json_values,
+    st.booleans(),
+)
+def test_whatever_a_system_sends_is_a_typed_value_or_a_named_error(
+    kind: str, value: Any, textual: bool
+) -> None:
+    told = None
     try:
         read(kind, value, textual=textual)
     except SourceError as error:
-        assert error.code == "BAD_ANSWER"
-        assert "field f" in error.message
+        told = (error.code, error.message.split(":")[1])
+    assert told in (None, ("BAD_ANSWER", " field f"))
 
 
 def test_columns_of_the_index_are_typed_too() -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -27,9 +27,16 @@ class Obedient(ReadOnly):
     def __init__(self, work: Callable[[str], Awaitable[Any]]) -> None:
         self.work = work
         self.asked: list[str] = []
+        self._news = asyncio.Condition()
+
+    async def was_asked(self, times: int) -> None:
+        async with self._news:
+            await self._news.wait_for(lambda: len(self.asked) >= times)
 
     async def fetch(self, key: str) -> Any:
-        self.asked.append(key)
+        async with self._news:
+            self.asked.append(key)
+            self._news.notify_all()
         return await self.work(key)
 
     def scan(self, cursor: str | None) -> Any:
@@ -74,7 +81,9 @@ async def hangs(_: str) -> Any:
     await asyncio.Event().wait()
 
 
-def reader(work: Callable[[str], Awaitable[Any]], clock: Any = None, **changes: Any) -> tuple[Reader, Obedient]:
+def reader(
+    work: Callable[[str], Awaitable[Any]], clock: Any = None, **changes: Any
+) -> tuple[Reader, Obedient]:
     connector = Obedient(work)
     manifest = with_changes(manifest_of("hr"), **{"deadline_seconds": 1, "cache_seconds": 0, **changes})
     return Reader(manifest, connector, clock or SystemClock(), textual=False), connector
@@ -155,7 +164,9 @@ async def test_no_more_calls_than_places_run_at_once_and_the_rest_wait_or_are_to
 
 
 async def test_one_who_waits_for_a_place_past_the_deadline_is_told_so_and_the_system_is_not_blamed() -> None:
-    source, connector = reader(hangs, concurrency=1, deadline_seconds=0.15, breaker={"failures": 2, "open_seconds": 9})
+    source, connector = reader(
+        hangs, concurrency=1, deadline_seconds=0.15, breaker={"failures": 2, "open_seconds": 9}
+    )
     first = asyncio.create_task(source.read("1", fresh=False))
     second = asyncio.create_task(source.read("2", fresh=False))
     results = await asyncio.gather(first, second)
@@ -174,8 +185,7 @@ async def test_equal_reads_at_once_are_one_question_and_one_reader_leaving_hurts
     source, connector = reader(work)
     reads = [asyncio.create_task(source.read("1", fresh=False)) for _ in range(10)]
     other = asyncio.create_task(source.read("2", fresh=False))
-    while len(connector.asked) < 2:
-        await asyncio.sleep(0)
+    await connector.was_asked(2)
     reads[0].cancel()
     gate.set()
     results = await asyncio.gather(*reads[1:], other)
@@ -209,7 +219,9 @@ async def test_an_answer_is_kept_for_its_seconds_and_missing_people_too(clock: M
     assert len(connector.asked) == 1
 
 
-async def test_while_the_source_is_down_the_last_answer_is_stale_and_then_not_shown(clock: ManualClock) -> None:
+async def test_while_the_source_is_down_the_last_answer_is_stale_and_then_not_shown(
+    clock: ManualClock,
+) -> None:
     source, connector = reader(good, clock)
     good_answer = await source.read("1", fresh=False)
     connector.work = fails("UNREACHABLE")
@@ -235,7 +247,9 @@ async def test_somebody_whom_the_source_no_longer_knows_is_not_shown_as_stale(cl
     assert (await source.read("1", fresh=False)).state is State.FAILED
 
 
-async def test_a_type_that_changed_is_named_and_the_last_good_answer_stays_visible(clock: ManualClock) -> None:
+async def test_a_type_that_changed_is_named_and_the_last_good_answer_stays_visible(
+    clock: ManualClock,
+) -> None:
     async def changed(_: str) -> Any:
         return {"personnelNumber": 5}
 
@@ -285,8 +299,7 @@ async def test_the_breaker_opens_tries_one_call_and_closes(clock: ManualClock) -
 
     connector.work = slowly
     trying = asyncio.create_task(source.read("1", fresh=False))
-    while len(connector.asked) < 4:
-        await asyncio.sleep(0)
+    await connector.was_asked(4)
     other = await source.read("2", fresh=False)
     assert other.error is not None
     assert other.error.code == "BREAKER_OPEN"
@@ -302,8 +315,7 @@ async def test_a_caller_who_leaves_while_trying_lets_another_try(clock: ManualCl
     clock.advance(timedelta(seconds=10))
     connector.work = hangs
     trying = asyncio.create_task(source.read("1", fresh=True))
-    while len(connector.asked) < 2:
-        await asyncio.sleep(0)
+    await connector.was_asked(2)
     trying.cancel()
     with pytest.raises(asyncio.CancelledError):
         await trying
@@ -337,7 +349,12 @@ async def test_health_tells_latency_last_success_and_degrades_before_it_is_down(
 
 
 async def test_a_page_that_cannot_be_read_is_tried_again_and_wrong_records_are_left_out() -> None:
-    pages = iter((RawPage([{"personnelNumber": "1"}, {"personnelNumber": 2}], "a"), RawPage([{"personnelNumber": "3"}], None)))
+    pages = iter(
+        (
+            RawPage([{"personnelNumber": "1"}, {"personnelNumber": 2}], "a"),
+            RawPage([{"personnelNumber": "3"}], None),
+        )
+    )
     broken = [True]
 
     async def work(_: str) -> Any:
@@ -355,8 +372,7 @@ async def test_a_page_that_cannot_be_read_is_tried_again_and_wrong_records_are_l
 async def test_closing_ends_reads_under_way() -> None:
     source, connector = reader(hangs, deadline_seconds=60)
     reading = asyncio.create_task(source.read("1", fresh=False))
-    while not connector.asked:
-        await asyncio.sleep(0)
+    await connector.was_asked(1)
     await source.close()
     with pytest.raises(asyncio.CancelledError):
         await reading
@@ -389,8 +405,6 @@ def test_an_answer_from_before_a_write_or_a_newer_answer_is_not_kept(clock: Manu
 
 @given(st.lists(st.sampled_from(["enter", "good", "bad", "gone", "wait"]), max_size=60))
 def test_a_breaker_lets_one_call_try_and_never_locks_for_ever(steps: list[str]) -> None:
-    from datetime import UTC, datetime
-
     clock = ManualClock(datetime(2026, 1, 1, tzinfo=UTC))
     breaker, tickets = Breaker(clock, failures=3, open_seconds=10), []
     for step in steps:

@@ -24,7 +24,9 @@ from okno.sources.template import (
 )
 from tests.contract.peers.manifests import manifest_of
 
-texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=40) | st.text("()*\\|&!=,+<>;#\"' \x00a1ж.", max_size=20)
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=40) | st.text(
+    "()*\\|&!=,+<>;#\"' \x00a1ж.", max_size=20
+)
 FILTER = Template("(&(objectClass=inetOrgPerson)(employeeNumber={key}))")
 DN = Template("cn={input.group},ou=groups,dc=okno,dc=example")
 
@@ -59,7 +61,11 @@ def test_a_value_stays_one_value_of_an_ldap_filter(value: str) -> None:
 def test_a_value_stays_one_value_of_a_dn(value: str) -> None:
     dn = DN.render({"input.group": value}, escape_dn)
     components = parse_dn(dn, escape=False)
-    assert [(name, rest) for name, rest, _ in components[1:]] == [("ou", "groups"), ("dc", "okno"), ("dc", "example")]
+    assert [(name, rest) for name, rest, _ in components[1:]] == [
+        ("ou", "groups"),
+        ("dc", "okno"),
+        ("dc", "example"),
+    ]
     assert components[0][0] == "cn"
     assert rdn_value(dn) == value
 
@@ -111,7 +117,7 @@ def test_a_value_that_looks_like_a_placeholder_is_not_filled_again(value: str) -
 
 
 def test_a_placeholder_without_a_value_is_an_error_and_not_an_empty_text() -> None:
-    with pytest.raises(TemplateError, match="no value for {a}"):
+    with pytest.raises(TemplateError, match=r"no value for \{a\}"):
         Template("{a}").render({}, as_is)
 
 
@@ -123,5 +129,3 @@ def test_the_first_value_of_a_dn_is_read_with_either_escape(dn: str) -> None:
 @given(st.text(max_size=60))
 def test_reading_a_dn_never_fails(dn: str) -> None:
     assert isinstance(rdn_value(dn), str)
-
-

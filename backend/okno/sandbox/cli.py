@@ -11,6 +11,7 @@ import click
 
 from okno.clock import SystemClock
 from okno.errors import OknoError
+from okno.logging import configure_logging
 from okno.sandbox.company import ensure
 from okno.sandbox.faults import SYSTEMS
 from okno.settings import Settings, load_settings
@@ -106,6 +107,7 @@ def serve() -> None:
     )  # aiohttp and ldaptor take a third of a second, other commands do without
 
     settings = _settings()
+    configure_logging(settings.log_level)
     try:
         process.run(company_file(settings.data_dir), settings.data_dir)
     except OknoError as error:

@@ -166,7 +166,8 @@ class _Writer:
             waiting = [each for each in waiting if not self._account(each, rows)]
             if done % _BATCH == 0:
                 self._flush(rows)
-                progress(done, total)
+                if done < total:  # the end is told once all is on disk
+                    progress(done, total)
         assert not waiting, f"{len(waiting)} people have a manager who does not exist"
         self._flush(rows)
         self._write_groups()

@@ -56,16 +56,10 @@ class Listener:
         board.on_change.append(self._faults_changed)
 
     async def start(self) -> None:
-        if self._server is None:
-            loop = asyncio.get_running_loop()
-            self._server = await loop.create_server(self._counted, sock=self._port.listening())
-        if self._board.current.outage:
-            self._close()
+        await self._accept(self._port.listening())
 
     def stop(self) -> None:
         """Refuses connections from now on and cuts those that are open."""
-        if self._starting is not None:
-            self._starting.cancel()
         self._close()
         self._port.close()
 
@@ -77,10 +71,26 @@ class Listener:
         _log.info("sandbox.faults", system=self._board.system, **faults.as_dict())
         if faults.outage:
             self._close()
-        elif self._server is None:
-            self._starting = asyncio.get_running_loop().create_task(self.start())
+        elif self._server is None and self._starting is None:
+            # it listens from this line on, so that who was told "the faults are cleared" can connect
+            sock = self._port.listening()
+            self._starting = asyncio.get_running_loop().create_task(self._accept(sock))
+            # a task that is cancelled before its first step never reaches its own clean-up
+            self._starting.add_done_callback(lambda task: sock.close() if task.cancelled() else None)
+
+    async def _accept(self, sock: socket.socket) -> None:
+        try:
+            self._server = await asyncio.get_running_loop().create_server(self._counted, sock=sock)
+        except BaseException:
+            sock.close()
+            raise
+        finally:
+            self._starting = None
 
     def _close(self) -> None:
+        if self._starting is not None:
+            self._starting.cancel()
+            self._starting = None
         if self._server is not None:
             self._server.close()
             self._server = None

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
 
 from okno.sources.errors import SourceError
-from okno.sources.manifest import INDEX_COLUMNS, FieldType, FieldManifest, SourceManifest
+from okno.sources.manifest import INDEX_COLUMNS, FieldManifest, FieldType, SourceManifest
 from okno.sources.paths import Path, PathError
 
 _GENERALIZED_TIME = re.compile(

@@ -125,9 +125,10 @@ class Reader:
     def _without_source(self, key: str, error: SourceError) -> SectionResult:
         failure = SourceFailure(error.reason, error.message)
         answer = self._cache.find(key)
-        if error.code != "NOT_FOUND" and answer is not None and answer.data is not None:
-            if self._clock.monotonic() - answer.asked_at <= self.manifest.freshness.error_after:
-                return SectionResult(State.STALE, answer.data, answer.as_of, failure)
+        if error.code == "NOT_FOUND" or answer is None or answer.data is None:
+            return SectionResult(State.FAILED, None, None, failure)
+        if self._clock.monotonic() - answer.asked_at <= self.manifest.freshness.error_after:
+            return SectionResult(State.STALE, answer.data, answer.as_of, failure)
         return SectionResult(State.FAILED, None, None, failure)
 
     def _result(self, answer: Answer) -> SectionResult:

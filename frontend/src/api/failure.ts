@@ -18,4 +18,5 @@ export function failureOf(error: CombinedError): Failure {
   };
 }
 
-export const failureText = ({ t, find }: I18n, code: string): string => find(`error.${code}`) ?? t("error.other", { code });
+export const failureText = ({ t, find }: I18n, code: string): string =>
+  find(`error.${code}`) ?? t("error.other", { code });

@@ -17,7 +17,8 @@ export interface Gate {
 export const OPEN_GATE: Gate = { denialOf: () => null };
 
 const takesAway = (entry: GateEntry): boolean =>
-  entry.decision === "deny" || (entry.decision === "conditional" && (entry.denied ?? 0) > 0 && (entry.allowed ?? 0) === 0);
+  entry.decision === "deny" ||
+  (entry.decision === "conditional" && (entry.denied ?? 0) > 0 && (entry.allowed ?? 0) === 0);
 
 export function readGate(extensions: Record<string, unknown> | undefined): Gate {
   const entries = extensions?.["gate"];

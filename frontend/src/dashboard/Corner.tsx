@@ -16,9 +16,11 @@ export function Corner({ face, onRetry, retrying }: { face: WidgetFace; onRetry(
   const now = useNow();
   if (face.kind === "loading" || face.meta === null) return null;
   const { meta } = face;
-  const tone = face.kind === "failed" ? "failed" : face.kind === "denied" ? "denied" : meta.state === "STALE" ? "stale" : "ok";
+  const tone =
+    face.kind === "failed" ? "failed" : face.kind === "denied" ? "denied" : meta.state === "STALE" ? "stale" : "ok";
   const source = pick(meta.sourceTitle) || meta.source;
-  const shown = meta.asOf === null || tone === "denied" ? source : t("corner.age", { source, age: format.age(meta.asOf, now) });
+  const shown =
+    meta.asOf === null || tone === "denied" ? source : t("corner.age", { source, age: format.age(meta.asOf, now) });
   const hint = [
     tone === "ok" ? null : t(`corner.${tone}`),
     meta.asOf === null ? null : t("corner.as_of", { at: format.exact(meta.asOf) }),
@@ -32,7 +34,14 @@ export function Corner({ face, onRetry, retrying }: { face: WidgetFace; onRetry(
         {tone === "stale" && <span className={styles.word}>{t("corner.stale.word")}</span>}
       </span>
       {tone === "stale" && (
-        <Button size="xs" view="flat" loading={retrying} onClick={onRetry} aria-label={t("corner.retry", { source })} title={t("common.retry")}>
+        <Button
+          size="xs"
+          view="flat"
+          loading={retrying}
+          onClick={onRetry}
+          aria-label={t("corner.retry", { source })}
+          title={t("common.retry")}
+        >
           <Icon data={ArrowRotateRight} size={12} />
         </Button>
       )}

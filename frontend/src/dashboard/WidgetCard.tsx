@@ -55,11 +55,21 @@ export function WidgetCard({ widget, employee }: { widget: Widget; employee: str
       <div className={styles.body}>
         <ErrorBoundary
           fallback={(reset) => (
-            <CardFace icon={CircleExclamation} tone="danger" title={t("widget.broken.title")} text={t("widget.broken.text")} onRetry={reset} />
+            <CardFace
+              icon={CircleExclamation}
+              tone="danger"
+              title={t("widget.broken.title")}
+              text={t("widget.broken.text")}
+              onRetry={reset}
+            />
           )}
         >
           {View === null ? (
-            <CardFace icon={CircleInfo} title={t("widget.unknown.title")} text={t("widget.unknown.text", { view: manifest.view })} />
+            <CardFace
+              icon={CircleInfo}
+              title={t("widget.unknown.title")}
+              text={t("widget.unknown.text", { view: manifest.view })}
+            />
           ) : face.kind === "ready" ? (
             <Suspense fallback={<WidgetSkeleton manifest={manifest} />}>
               {face.partial !== null && <PartialNote code={face.partial.code} />}
@@ -76,7 +86,13 @@ export function WidgetCard({ widget, employee }: { widget: Widget; employee: str
 }
 
 const stateName = (face: WidgetFace): string =>
-  face.kind === "ready" ? (face.meta?.state === "STALE" ? "stale" : face.partial === null ? "ok" : "partial") : face.kind;
+  face.kind === "ready"
+    ? face.meta?.state === "STALE"
+      ? "stale"
+      : face.partial === null
+        ? "ok"
+        : "partial"
+    : face.kind;
 
 interface OtherFaceProps {
   face: Exclude<WidgetFace, { kind: "ready" }>;
@@ -160,7 +176,13 @@ function CardActions({ manifest }: { manifest: Manifest }) {
   return (
     <footer className={styles.actions}>
       {shown.map((offer) => (
-        <Button key={offer.id} size="m" view="outlined" onClick={() => open(offer)} data-testid={`card-action-${offer.id}`}>
+        <Button
+          key={offer.id}
+          size="m"
+          view="outlined"
+          onClick={() => open(offer)}
+          data-testid={`card-action-${offer.id}`}
+        >
           {pick(offer.title)}
         </Button>
       ))}

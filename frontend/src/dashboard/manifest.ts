@@ -1,6 +1,19 @@
 /** A widget's manifest as the server gives it (widgets/<id>/widget.yaml), read with care: it is data. */
 
-export const FORMATS = ["text", "copy", "datetime", "date", "boolean", "money", "list", "phone", "email", "tag", "country", "number"] as const;
+export const FORMATS = [
+  "text",
+  "copy",
+  "datetime",
+  "date",
+  "boolean",
+  "money",
+  "list",
+  "phone",
+  "email",
+  "tag",
+  "country",
+  "number",
+] as const;
 export type FieldFormat = (typeof FORMATS)[number];
 
 export interface FieldSpec {

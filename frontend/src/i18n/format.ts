@@ -54,13 +54,18 @@ export function createFormat(language: string): Format {
       const seconds = (Date.parse(iso) - now) / 1000;
       if (Number.isNaN(seconds)) return iso;
       if (Math.abs(seconds) >= RELATIVE_DAYS * 86_400) return moment(iso, DAY);
-      const [unit, size] = UNITS.find(([name, length]) => name !== "week" && Math.abs(seconds) >= length) ?? ["minute", 60];
+      const [unit, size] = UNITS.find(([name, length]) => name !== "week" && Math.abs(seconds) >= length) ?? [
+        "minute",
+        60,
+      ];
       return relative.format(Math.trunc(seconds / size), unit);
     },
     age: (iso, now) => {
       const seconds = Math.max(0, (now - Date.parse(iso)) / 1000);
       const [unit, size] = UNITS.find(([, length]) => seconds >= length) ?? ["second", 1];
-      return new Intl.NumberFormat(language, { style: "unit", unit, unitDisplay: "short" }).format(Math.floor(seconds / size));
+      return new Intl.NumberFormat(language, { style: "unit", unit, unitDisplay: "short" }).format(
+        Math.floor(seconds / size),
+      );
     },
     time: (at, timeZone) =>
       new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZone }).format(at),

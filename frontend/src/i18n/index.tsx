@@ -3,7 +3,15 @@ import { configure } from "@gravity-ui/uikit";
 import { createContext, type ReactNode, useCallback, useContext, useEffect, useMemo, useState } from "react";
 
 import { createFormat, type Format } from "./format";
-import { type Catalogue, chooseLanguage, formatMessage, loadCatalogue, type MessageKey, type Parameters, pickText } from "./messages";
+import {
+  type Catalogue,
+  chooseLanguage,
+  formatMessage,
+  loadCatalogue,
+  type MessageKey,
+  type Parameters,
+  pickText,
+} from "./messages";
 
 const STORAGE_KEY = "okno.language";
 

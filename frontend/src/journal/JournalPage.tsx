@@ -42,11 +42,20 @@ export default function JournalPage() {
       <Chips
         filters={filters}
         types={typesOf(journal.records)}
-        employee={employee === null ? null : (journal.records.find(({ subjectId }) => subjectId === employee)?.subjectLabel ?? employee)}
+        employee={
+          employee === null
+            ? null
+            : (journal.records.find(({ subjectId }) => subjectId === employee)?.subjectLabel ?? employee)
+        }
         onChange={setFilters}
         onAnyEmployee={() => setParameters({})}
       />
-      <Listed journal={journal} shown={shown} opened={opened} onOpen={(record) => navigate(recordPath(record.id) + place)} />
+      <Listed
+        journal={journal}
+        shown={shown}
+        opened={opened}
+        onOpen={(record) => navigate(recordPath(record.id) + place)}
+      />
       <Drawer
         open={opened !== null}
         placement="right"
@@ -74,7 +83,12 @@ function Listed({ journal, shown, opened, onOpen }: ListedProps) {
   if (journal.records.length === 0) {
     if (journal.failure !== null) {
       return (
-        <FailedFace title={t("journal.failed.title")} text={t("journal.failed.text")} failure={journal.failure} onRetry={journal.reload} />
+        <FailedFace
+          title={t("journal.failed.title")}
+          text={t("journal.failed.text")}
+          failure={journal.failure}
+          onRetry={journal.reload}
+        />
       );
     }
     if (journal.fetching) return <Waiting />;
@@ -118,7 +132,15 @@ function Listed({ journal, shown, opened, onOpen }: ListedProps) {
   );
 }
 
-function Row({ record, opened, onOpen }: { record: RecordLineFragment; opened: boolean; onOpen(record: RecordLineFragment): void }) {
+function Row({
+  record,
+  opened,
+  onOpen,
+}: {
+  record: RecordLineFragment;
+  opened: boolean;
+  onOpen(record: RecordLineFragment): void;
+}) {
   const { t, pick, format } = useI18n();
   return (
     <tr className={styles.row} data-opened={opened} onClick={() => onOpen(record)} data-testid="journal-row">
@@ -129,7 +151,9 @@ function Row({ record, opened, onOpen }: { record: RecordLineFragment; opened: b
         <a href={recordPath(record.id)} className={styles.open}>
           {pick(record.title)}
         </a>
-        {record.phase !== "event" && <span className={styles.phase}>{t(record.phase === "intent" ? "phase.intent" : "phase.outcome")}</span>}
+        {record.phase !== "event" && (
+          <span className={styles.phase}>{t(record.phase === "intent" ? "phase.intent" : "phase.outcome")}</span>
+        )}
       </td>
       <td>{record.actorName ?? record.actorLogin ?? t("journal.nobody")}</td>
       <td className={styles.whom}>{record.subjectLabel ?? record.subjectId ?? t("common.nothing")}</td>

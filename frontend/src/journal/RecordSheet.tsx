@@ -55,9 +55,21 @@ function Body({ record }: { record: Record }) {
     ? t("journal.sentence_about", { at: format.dateTime(record.at), who, what, whom: record.subjectLabel })
     : t("journal.sentence", { at: format.dateTime(record.at), who, what });
   const facts: readonly (readonly [string, React.ReactNode])[] = [
-    [t("journal.at"), <time key="at" dateTime={record.at}>{format.exact(record.at)}</time>],
+    [
+      t("journal.at"),
+      <time key="at" dateTime={record.at}>
+        {format.exact(record.at)}
+      </time>,
+    ],
     [t("journal.type"), record.eventType],
-    [t("journal.phase"), record.phase === "intent" ? t("phase.intent") : record.phase === "outcome" ? t("phase.outcome") : t("phase.event")],
+    [
+      t("journal.phase"),
+      record.phase === "intent"
+        ? t("phase.intent")
+        : record.phase === "outcome"
+          ? t("phase.outcome")
+          : t("phase.event"),
+    ],
     [t("journal.who"), record.actorLogin ?? who],
     [t("journal.whom"), <Subject key="whom" record={record} />],
     [t("journal.rule"), record.rule],

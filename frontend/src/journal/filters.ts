@@ -14,7 +14,9 @@ export function matches(record: RecordLineFragment, filters: Filters): boolean {
   if (filters.outcome !== null && record.outcome?.toLowerCase() !== filters.outcome) return false;
   if (filters.type !== null && record.eventType !== filters.type) return false;
   const words = filters.text.toLocaleLowerCase().split(/\s+/).filter(Boolean);
-  const haystack = [record.actorName, record.actorLogin, record.subjectLabel, record.eventType].join(" ").toLocaleLowerCase();
+  const haystack = [record.actorName, record.actorLogin, record.subjectLabel, record.eventType]
+    .join(" ")
+    .toLocaleLowerCase();
   return words.every((word) => haystack.includes(word));
 }
 

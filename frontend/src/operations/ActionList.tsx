@@ -53,7 +53,12 @@ export function ActionList({ offers, fetching, failure, filter, onChoose, onRetr
           <ul>
             {group.offers.map((offer) => (
               <li key={offer.id}>
-                <button type="button" className={styles.action} onClick={() => onChoose(offer)} data-testid={`action-${offer.id}`}>
+                <button
+                  type="button"
+                  className={styles.action}
+                  onClick={() => onChoose(offer)}
+                  data-testid={`action-${offer.id}`}
+                >
                   <span>{pick(offer.title)}</span>
                   <Icon data={ChevronRight} size={14} />
                 </button>
@@ -69,7 +74,9 @@ export function ActionList({ offers, fetching, failure, filter, onChoose, onRetr
         </div>
       )}
       {!waiting && failure === null && found === 0 && (
-        <p className={styles.note}>{offers.length === 0 ? t("actions.none") : t("actions.not_found", { text: typed })}</p>
+        <p className={styles.note}>
+          {offers.length === 0 ? t("actions.none") : t("actions.not_found", { text: typed })}
+        </p>
       )}
     </div>
   );

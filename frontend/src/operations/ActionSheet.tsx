@@ -10,7 +10,15 @@ import { useMay } from "../shell/me";
 import { recordPath } from "../shell/pages";
 import styles from "./ActionSheet.module.css";
 import { Changes } from "./Changes";
-import { type Complaint, complaintAbout, type FormField, type FormValues, initialValues, readForm, toInput } from "./schema";
+import {
+  type Complaint,
+  complaintAbout,
+  type FormField,
+  type FormValues,
+  initialValues,
+  readForm,
+  toInput,
+} from "./schema";
 import { SchemaForm } from "./SchemaForm";
 import { type Deed, type Problem, useOperation } from "./useOperation";
 
@@ -49,7 +57,14 @@ export function ActionSheet({ offer, employee, name, firstField, onBack, onClose
           <Alert theme="danger" message={t("actions.unsupported")} />
         </div>
       ) : (
-        <Steps offer={offer} fields={fields} employee={employee} title={title} firstField={firstField} onClose={onClose} />
+        <Steps
+          offer={offer}
+          fields={fields}
+          employee={employee}
+          title={title}
+          firstField={firstField}
+          onClose={onClose}
+        />
       )}
     </section>
   );
@@ -81,7 +96,10 @@ function Steps({ offer, fields, employee, title, firstField, onClose }: StepsPro
   const [values, setValues] = useState<FormValues>(() => initialValues(fields));
   const [shown, setShown] = useState(false);
   const form = useRef<HTMLFormElement>(null);
-  const complaints = useMemo(() => allComplaints(fields, values, deed.problems, shown, i18n), [fields, values, deed.problems, shown, i18n]);
+  const complaints = useMemo(
+    () => allComplaints(fields, values, deed.problems, shown, i18n),
+    [fields, values, deed.problems, shown, i18n],
+  );
   const started = useRef(false);
 
   useEffect(() => {
@@ -90,7 +108,8 @@ function Steps({ offer, fields, employee, title, firstField, onClose }: StepsPro
     void preview({});
   }, [fields, preview]);
   useLayoutEffect(() => {
-    const field = form.current?.querySelector<HTMLElement>("input, textarea:not([aria-hidden]), button[role=combobox]") ?? null;
+    const field =
+      form.current?.querySelector<HTMLElement>("input, textarea:not([aria-hidden]), button[role=combobox]") ?? null;
     firstField.current = field;
     field?.focus();
   }, [firstField]);
@@ -170,7 +189,13 @@ function Steps({ offer, fields, employee, title, firstField, onClose }: StepsPro
 
 type Complaints = Readonly<Record<string, Complaint | { text: string }>>;
 
-function allComplaints(fields: readonly FormField[], values: FormValues, problems: readonly Problem[], shown: boolean, i18n: I18n): Complaints {
+function allComplaints(
+  fields: readonly FormField[],
+  values: FormValues,
+  problems: readonly Problem[],
+  shown: boolean,
+  i18n: I18n,
+): Complaints {
   const entries = fields.flatMap((field): [string, Complaint | { text: string }][] => {
     const own = shown ? complaintAbout(field, values[field.name] ?? null) : null;
     if (own !== null) return [[field.name, own]];
@@ -187,10 +212,18 @@ function Troubles({ deed, fields }: { deed: Deed; fields: readonly FormField[] }
   const { stage, failure } = deed;
   const general = deed.problems.filter((problem) => !fields.some((field) => problem.field === `input.${field.name}`));
   if (stage.kind === "previewed" && stage.lost && failure !== null) {
-    return <Alert theme="warning" title={t("actions.lost.title")} message={`${failureText(i18n, failure.code)} ${t("actions.lost.text")}`} qa="lost" />;
+    return (
+      <Alert
+        theme="warning"
+        title={t("actions.lost.title")}
+        message={`${failureText(i18n, failure.code)} ${t("actions.lost.text")}`}
+        qa="lost"
+      />
+    );
   }
   if (failure === null && general.length === 0) return null;
-  const texts = failure === null ? general.map(({ code }) => failureText(i18n, code)) : [failureText(i18n, failure.code)];
+  const texts =
+    failure === null ? general.map(({ code }) => failureText(i18n, code)) : [failureText(i18n, failure.code)];
   return (
     <div role="alert">
       <Alert theme="danger" title={t("actions.not_done")} message={[...new Set(texts)].join(" ")} qa="problems" />
@@ -200,7 +233,15 @@ function Troubles({ deed, fields }: { deed: Deed; fields: readonly FormField[] }
 
 const THEMES = { SUCCEEDED: "success", FAILED: "danger", UNKNOWN: "warning" } as const;
 
-function Result({ stage, title, onClose }: { stage: Extract<Deed["stage"], { kind: "done" }>; title: string; onClose(): void }) {
+function Result({
+  stage,
+  title,
+  onClose,
+}: {
+  stage: Extract<Deed["stage"], { kind: "done" }>;
+  title: string;
+  onClose(): void;
+}) {
   const i18n = useI18n();
   const { t } = i18n;
   const mayRead = useMay("audit.read");
@@ -222,7 +263,13 @@ function Result({ stage, title, onClose }: { stage: Extract<Deed["stage"], { kin
           </section>
         )}
         {stage.record !== null && (
-          <p>{mayRead ? <a href={recordPath(stage.record)}>{t("outcome.record")}</a> : t("outcome.recorded", { record: stage.record })}</p>
+          <p>
+            {mayRead ? (
+              <a href={recordPath(stage.record)}>{t("outcome.record")}</a>
+            ) : (
+              t("outcome.recorded", { record: stage.record })
+            )}
+          </p>
         )}
       </div>
       <footer className={styles.footer}>

@@ -26,7 +26,8 @@ export interface ListDifference {
 /** What a list gains and loses; null when the values are no lists. A missing list is an empty one. */
 export function listDifference(before: unknown, after: unknown): ListDifference | null {
   if (!Array.isArray(before) && !Array.isArray(after)) return null;
-  const items = (value: unknown) => (Array.isArray(value) ? value.map((item) => (typeof item === "string" ? item : JSON.stringify(item))) : []);
+  const items = (value: unknown) =>
+    Array.isArray(value) ? value.map((item) => (typeof item === "string" ? item : JSON.stringify(item))) : [];
   const [old, now] = [items(before), items(after)];
   const had = new Set(old);
   const has = new Set(now);

@@ -21,7 +21,8 @@ export interface FormField {
 export type FormValue = string | number | boolean | null;
 export type FormValues = Readonly<Record<string, FormValue>>;
 /** Why a value will not do, as a key of the catalogue behind `form.`. */
-export type Complaint = "required" | "too_short" | "too_long" | "pattern" | "integer" | "minimum" | "maximum" | "choice";
+export type Complaint =
+  "required" | "too_short" | "too_long" | "pattern" | "integer" | "minimum" | "maximum" | "choice";
 
 type Raw = Record<string, unknown>;
 const isRaw = (value: unknown): value is Raw => typeof value === "object" && value !== null && !Array.isArray(value);
@@ -66,7 +67,9 @@ function initialOf(given: unknown, kind: FieldKind): FormValue {
 
 function kindOf(name: string, raw: Raw, hasChoices: boolean): FieldKind {
   if (hasChoices) return "choice";
-  const types = (Array.isArray(raw["type"]) ? (raw["type"] as unknown[]) : [raw["type"]]).filter((type) => type !== "null");
+  const types = (Array.isArray(raw["type"]) ? (raw["type"] as unknown[]) : [raw["type"]]).filter(
+    (type) => type !== "null",
+  );
   switch (types[0]) {
     case "string":
       return (number(raw["maxLength"]) ?? 0) > LONG || raw["x-multiline"] === true ? "long-text" : "text";
@@ -83,11 +86,15 @@ function kindOf(name: string, raw: Raw, hasChoices: boolean): FieldKind {
 function readChoices(raw: Raw): { value: string; title: unknown }[] {
   const titles = isRaw(raw["x-enum-titles"]) ? raw["x-enum-titles"] : {};
   if (Array.isArray(raw["enum"])) {
-    return (raw["enum"] as unknown[]).filter((value) => typeof value === "string").map((value) => ({ value, title: titles[value] ?? value }));
+    return (raw["enum"] as unknown[])
+      .filter((value) => typeof value === "string")
+      .map((value) => ({ value, title: titles[value] ?? value }));
   }
   if (!Array.isArray(raw["oneOf"])) return [];
   return (raw["oneOf"] as unknown[]).flatMap((option) =>
-    isRaw(option) && typeof option["const"] === "string" ? [{ value: option["const"], title: option["x-title"] ?? option["const"] }] : [],
+    isRaw(option) && typeof option["const"] === "string"
+      ? [{ value: option["const"], title: option["x-title"] ?? option["const"] }]
+      : [],
   );
 }
 

@@ -71,20 +71,34 @@ export function useOperation(operation: string, employee: string): Deed {
     };
   }, []);
 
-  const show = useCallback(async (changed: boolean) => {
-    const { data, error } = await client
-      .mutation(PreviewOperationDocument, { input: { operation, employee, input: input.current, idempotencyKey: newKey() } })
-      .toPromise();
-    if (!mounted.current) return;
-    const payload = data?.operationPreview;
-    if (payload?.previewToken) {
-      setStage({ kind: "previewed", changes: payload.changes ?? [], token: payload.previewToken, runKey: newKey(), changed, seen: !changed, lost: false });
-      return;
-    }
-    setStage(FORM);
-    setProblems(payload?.errors ?? []);
-    if (!payload || payload.errors.length === 0) setFailure(error ? failureOf(error) : { code: "DENIED", requestId: null });
-  }, [client, operation, employee]);
+  const show = useCallback(
+    async (changed: boolean) => {
+      const { data, error } = await client
+        .mutation(PreviewOperationDocument, {
+          input: { operation, employee, input: input.current, idempotencyKey: newKey() },
+        })
+        .toPromise();
+      if (!mounted.current) return;
+      const payload = data?.operationPreview;
+      if (payload?.previewToken) {
+        setStage({
+          kind: "previewed",
+          changes: payload.changes ?? [],
+          token: payload.previewToken,
+          runKey: newKey(),
+          changed,
+          seen: !changed,
+          lost: false,
+        });
+        return;
+      }
+      setStage(FORM);
+      setProblems(payload?.errors ?? []);
+      if (!payload || payload.errors.length === 0)
+        setFailure(error ? failureOf(error) : { code: "DENIED", requestId: null });
+    },
+    [client, operation, employee],
+  );
 
   const preview = useCallback(
     async (given: Record<string, unknown>) => {
@@ -106,7 +120,9 @@ export function useOperation(operation: string, employee: string): Deed {
     const { data, error } = await client
       .mutation(
         RunOperationDocument,
-        { input: { operation, employee, input: input.current, previewToken: stage.token, idempotencyKey: stage.runKey } },
+        {
+          input: { operation, employee, input: input.current, previewToken: stage.token, idempotencyKey: stage.runKey },
+        },
         { additionalTypenames: ["Employee"] },
       )
       .toPromise();
@@ -133,7 +149,10 @@ export function useOperation(operation: string, employee: string): Deed {
     if (mounted.current) setBusy(null);
   }, [client, operation, employee, stage, show]);
 
-  const acknowledge = useCallback(() => setStage((now) => (now.kind === "previewed" ? { ...now, seen: true } : now)), []);
+  const acknowledge = useCallback(
+    () => setStage((now) => (now.kind === "previewed" ? { ...now, seen: true } : now)),
+    [],
+  );
   const reset = useCallback(() => {
     setStage(FORM);
     setProblems([]);

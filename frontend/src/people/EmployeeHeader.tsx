@@ -26,7 +26,9 @@ export function EmployeeHeader({ employee }: { employee: Employee }) {
       <div className={styles.who}>
         <div className={styles.names}>
           <h1 className={styles.name}>{name}</h1>
-          {employee.latinName && employee.latinName !== name && <span className={styles.latin}>{employee.latinName}</span>}
+          {employee.latinName && employee.latinName !== name && (
+            <span className={styles.latin}>{employee.latinName}</span>
+          )}
         </div>
         <div className={styles.line}>
           {employee.login && (
@@ -73,7 +75,13 @@ function State({ employee }: { employee: Employee }) {
   const [{ data }] = useQuery({ query: EmployeeDatesDocument, variables: { employee: employee.id }, pause: !dated });
   if (!employee.state) return null;
   const dates = data?.employee?.hr;
-  return <StateChip state={employee.state} until={employee.state === "ON_LEAVE" ? dates?.leaveUntil : dates?.lastDay} size="s" />;
+  return (
+    <StateChip
+      state={employee.state}
+      until={employee.state === "ON_LEAVE" ? dates?.leaveUntil : dates?.lastDay}
+      size="s"
+    />
+  );
 }
 
 /** The chain upwards, nearest first; the far end folds away on narrow screens by wrapping. */

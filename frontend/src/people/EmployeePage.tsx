@@ -32,7 +32,14 @@ export default function EmployeePage({ id }: { id: string }) {
     if (employee?.displayName) document.title = t("app.title", { page: employee.displayName });
   }, [employee?.displayName, t]);
 
-  if (employee) return <Card id={id} header={<EmployeeHeader employee={employee} />} name={employee.displayName ?? employee.login ?? ""} />;
+  if (employee)
+    return (
+      <Card
+        id={id}
+        header={<EmployeeHeader employee={employee} />}
+        name={employee.displayName ?? employee.login ?? ""}
+      />
+    );
   if (fetching || data === undefined) {
     if (error === undefined) return <Card id={id} header={<HeaderSkeleton />} name="" />;
     if (!isBadId(error)) {
@@ -61,7 +68,8 @@ export default function EmployeePage({ id }: { id: string }) {
   return <NotFoundFace title={t("employee.not_found.title")} text={t("employee.not_found.text")} />;
 }
 
-const isBadId = (error: Parameters<typeof failureOf>[0]): boolean => ["NOT_FOUND", "BAD_ID", "INVALID_ID"].includes(failureOf(error).code);
+const isBadId = (error: Parameters<typeof failureOf>[0]): boolean =>
+  ["NOT_FOUND", "BAD_ID", "INVALID_ID"].includes(failureOf(error).code);
 
 function Card({ id, header, name }: { id: string; header: React.ReactNode; name: string }) {
   const { t } = useI18n();
@@ -98,7 +106,13 @@ function Card({ id, header, name }: { id: string; header: React.ReactNode; name:
       <div className={styles.page}>
         <div className={styles.head}>
           {header}
-          <Button className={styles.open} size="l" view="action" onClick={() => setDrawer(true)} data-testid="open-actions">
+          <Button
+            className={styles.open}
+            size="l"
+            view="action"
+            onClick={() => setDrawer(true)}
+            data-testid="open-actions"
+          >
             <Icon data={Thunderbolt} size={16} />
             {t("actions.title")}
           </Button>

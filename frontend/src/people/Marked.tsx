@@ -3,7 +3,15 @@ import { Fragment } from "react";
 
 import { highlight, highlightPhone } from "./highlight";
 
-export function Marked({ text, query, phone = false }: { text: string | null | undefined; query: string; phone?: boolean }) {
+export function Marked({
+  text,
+  query,
+  phone = false,
+}: {
+  text: string | null | undefined;
+  query: string;
+  phone?: boolean;
+}) {
   if (!text) return null;
   const pieces = phone ? highlightPhone(text, query) : highlight(text, query);
   return (

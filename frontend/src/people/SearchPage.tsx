@@ -90,14 +90,26 @@ function Results({ search, typed, keys }: { search: Search; typed: string; keys:
   const { t } = useI18n();
   if (!isSearchable(typed)) return <Hint />;
   if (search.failure !== null) {
-    return <FailedFace title={t("search.failed.title")} text={t("search.failed.text")} failure={search.failure} onRetry={search.retry} />;
+    return (
+      <FailedFace
+        title={t("search.failed.title")}
+        text={t("search.failed.text")}
+        failure={search.failure}
+        onRetry={search.retry}
+      />
+    );
   }
   const denial = search.denied.denialOf("employees");
   if (denial !== null) return <DeniedFace title={t("search.denied")} reason={denial.reason} />;
   if (search.people.length === 0) {
     if (search.waiting) return <Waiting />;
     return (
-      <Face testId="no-results" icon={Magnifier} title={t("search.nobody.title", { text: typed.trim() })} text={t("search.nobody.text")} />
+      <Face
+        testId="no-results"
+        icon={Magnifier}
+        title={t("search.nobody.title", { text: typed.trim() })}
+        text={t("search.nobody.text")}
+      />
     );
   }
   return (
@@ -119,7 +131,13 @@ function Results({ search, typed, keys }: { search: Search; typed: string; keys:
         data-testid="search-results"
       >
         {search.people.map((person, index) => (
-          <a key={person.id} className={styles.row} href={employeePath(person.id)} data-testid="search-result" {...keys.option(index)}>
+          <a
+            key={person.id}
+            className={styles.row}
+            href={employeePath(person.id)}
+            data-testid="search-result"
+            {...keys.option(index)}
+          >
             <FoundRow person={person} query={search.text} />
           </a>
         ))}

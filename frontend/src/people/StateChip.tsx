@@ -13,7 +13,15 @@ const FACES = {
 } as const satisfies Record<EmployeeState, object>;
 
 /** `until`: the day the leave ends, or the last day at work. */
-export function StateChip({ state, until, size = "xs" }: { state: EmployeeState; until?: string | null; size?: "xs" | "s" }) {
+export function StateChip({
+  state,
+  until,
+  size = "xs",
+}: {
+  state: EmployeeState;
+  until?: string | null;
+  size?: "xs" | "s";
+}) {
   const { t, find, format } = useI18n();
   const face = FACES[state];
   const dated = until == null ? null : find(`state.${state}.until`, { date: format.date(until) });
@@ -27,7 +35,13 @@ export function StateChip({ state, until, size = "xs" }: { state: EmployeeState;
 export function ProtectedChip({ size = "xs" }: { size?: "xs" | "s" }) {
   const { t } = useI18n();
   return (
-    <Label theme="utility" size={size} icon={<Icon data={ShieldKeyhole} size={12} />} title={t("state.protected.hint")} qa="protected">
+    <Label
+      theme="utility"
+      size={size}
+      icon={<Icon data={ShieldKeyhole} size={12} />}
+      title={t("state.protected.hint")}
+      qa="protected"
+    >
       {t("state.protected")}
     </Label>
   );

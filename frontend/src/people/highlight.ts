@@ -15,7 +15,8 @@ export function highlight(text: string, query: string): Piece[] {
   if (words.length === 0 || lower.length !== text.length) return [{ text, hit: false }];
   const marked = new Array<boolean>(text.length).fill(false);
   for (const word of words) {
-    for (let at = lower.indexOf(word); at >= 0; at = lower.indexOf(word, at + word.length)) marked.fill(true, at, at + word.length);
+    for (let at = lower.indexOf(word); at >= 0; at = lower.indexOf(word, at + word.length))
+      marked.fill(true, at, at + word.length);
   }
   return pieces(text, marked);
 }

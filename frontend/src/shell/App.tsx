@@ -9,6 +9,7 @@ import { useKept } from "../api/kept";
 import { MeDocument } from "../generated/graphql";
 import { useI18n } from "../i18n";
 import styles from "./App.module.css";
+import { ErrorBoundary } from "./ErrorBoundary";
 import { FailedFace, FullPage } from "./Faces";
 import { MeContext } from "./me";
 import { SessionProvider, useSession } from "./session";
@@ -17,10 +18,19 @@ import { Shell } from "./Shell";
 const SignInPage = lazy(() => import("../signin/SignInPage"));
 
 export function App() {
+  const { t } = useI18n();
   return (
-    <SessionProvider>
-      <Gate />
-    </SessionProvider>
+    <ErrorBoundary
+      fallback={(retry) => (
+        <FullPage>
+          <FailedFace title={t("page.failed.title")} text={t("page.failed.text")} onRetry={retry} />
+        </FullPage>
+      )}
+    >
+      <SessionProvider>
+        <Gate />
+      </SessionProvider>
+    </ErrorBoundary>
   );
 }
 

@@ -52,7 +52,9 @@ export function FailedFace({ title, text, failure, onRetry, more }: FailedFacePr
         <>
           <p>{failure === undefined ? text : failureText(i18n, failure.code)}</p>
           {failure !== undefined && <p>{text}</p>}
-          {failure?.requestId != null && <p className={styles.request}>{i18n.t("error.request", { id: failure.requestId })}</p>}
+          {failure?.requestId != null && (
+            <p className={styles.request}>{i18n.t("error.request", { id: failure.requestId })}</p>
+          )}
         </>
       }
     >

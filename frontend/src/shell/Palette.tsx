@@ -40,7 +40,14 @@ export default function Palette({ pages, onClose }: { pages: readonly Page[]; on
   const keys = useListKeys(entries.length, `${wanted} ${search.text}`, id, (index) => go(entries[index]));
 
   return (
-    <Modal open disableTransition onOpenChange={onClose} initialFocus={field} aria-label={t("palette.title")} contentClassName={styles.window}>
+    <Modal
+      open
+      disableTransition
+      onOpenChange={onClose}
+      initialFocus={field}
+      aria-label={t("palette.title")}
+      contentClassName={styles.window}
+    >
       <div data-testid="palette">
         <TextInput
           controlRef={field}
@@ -75,7 +82,9 @@ export default function Palette({ pages, onClose }: { pages: readonly Page[]; on
             </div>
           ))}
           {entries.length === 0 && !search.waiting && (
-            <p className={styles.nothing}>{search.failure === null ? t("palette.nothing") : t("search.failed.title")}</p>
+            <p className={styles.nothing}>
+              {search.failure === null ? t("palette.nothing") : t("search.failed.title")}
+            </p>
           )}
         </div>
         {maySearch && !isSearchable(typed) && <p className={styles.foot}>{t("palette.hint")}</p>}

@@ -55,7 +55,9 @@ export function Shell() {
       <main className={styles.content} id="content" tabIndex={-1}>
         <ErrorBoundary
           key={location}
-          fallback={(retry) => <FailedFace title={t("page.failed.title")} text={t("page.failed.text")} onRetry={retry} />}
+          fallback={(retry) => (
+            <FailedFace title={t("page.failed.title")} text={t("page.failed.text")} onRetry={retry} />
+          )}
         >
           <Suspense fallback={<PageSkeleton />}>
             <Switch>

@@ -88,7 +88,14 @@ function UserMenu({ onKeys, team }: { onKeys(): void; team: string }) {
         <Icon data={Person} size={16} />
         <span className={styles.who}>{me.displayName}</span>
       </Button>
-      <Popup anchorElement={anchor} open={open} onOpenChange={setOpen} placement="bottom-end" role="dialog" aria-label={me.displayName}>
+      <Popup
+        anchorElement={anchor}
+        open={open}
+        onOpenChange={setOpen}
+        placement="bottom-end"
+        role="dialog"
+        aria-label={me.displayName}
+      >
         <div className={styles.menu}>
           <div>
             <div className={styles.name}>{me.displayName}</div>

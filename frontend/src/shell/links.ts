@@ -6,10 +6,19 @@ export function useLinkNavigation(): void {
   const [, navigate] = useLocation();
   useEffect(() => {
     const onClick = (event: MouseEvent) => {
-      if (event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+      if (
+        event.defaultPrevented ||
+        event.button !== 0 ||
+        event.metaKey ||
+        event.ctrlKey ||
+        event.shiftKey ||
+        event.altKey
+      )
+        return;
       const link = event.target instanceof Element ? event.target.closest("a") : null;
       const href = link?.getAttribute("href");
-      if (!link || !href?.startsWith("/") || href.startsWith("/auth/") || link.target || link.hasAttribute("download")) return;
+      if (!link || !href?.startsWith("/") || href.startsWith("/auth/") || link.target || link.hasAttribute("download"))
+        return;
       event.preventDefault();
       navigate(href);
     };

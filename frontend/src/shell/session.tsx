@@ -62,7 +62,9 @@ export function SessionProvider({ children }: { children: ReactNode }) {
   );
 
   const renew = useCallback(async () => {
-    const present = await readSession();
+    const present = await readSession().catch(() => null);
+    // Nobody answers: the request that asked for a session is repeated and fails with a cause of its own.
+    if (present === null) return;
     if (present.signedIn && present.login === person.current) return adopt(present);
     if (present.signedIn) return signedIn(present);
     setSession(present);

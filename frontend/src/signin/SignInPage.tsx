@@ -42,7 +42,12 @@ export default function SignInPage({ again = false }: { again?: boolean }) {
           </p>
         )}
         {methods.includes("oidc") && (
-          <Button view="action" size="l" width="max" href={oidcStart(refused === null ? window.location.pathname + window.location.search : "/")}>
+          <Button
+            view="action"
+            size="l"
+            width="max"
+            href={oidcStart(refused === null ? window.location.pathname + window.location.search : "/")}
+          >
             {t("sign_in.oidc")}
           </Button>
         )}
@@ -149,7 +154,9 @@ function DemoPeople() {
             </ul>
           </section>
         ))}
-        {people !== null && groups.length === 0 && <p className={styles.note}>{t("sign_in.nobody", { text: typed.trim() })}</p>}
+        {people !== null && groups.length === 0 && (
+          <p className={styles.note}>{t("sign_in.nobody", { text: typed.trim() })}</p>
+        )}
       </div>
     </div>
   );

@@ -7,7 +7,11 @@ export interface TeamOfPeople {
   people: readonly DemoPerson[];
 }
 
-export function groupByTeam(people: readonly DemoPerson[], typed: string, pick: (texts: unknown) => string): TeamOfPeople[] {
+export function groupByTeam(
+  people: readonly DemoPerson[],
+  typed: string,
+  pick: (texts: unknown) => string,
+): TeamOfPeople[] {
   const words = typed.toLocaleLowerCase().split(/\s+/).filter(Boolean);
   const groups = new Map<string, { title: string; people: DemoPerson[] }>();
   for (const person of people) {

@@ -18,7 +18,10 @@ type Source = NonNullable<SourcesQuery["sources"]>[number];
 
 export default function SourcesPage() {
   const { t } = useI18n();
-  const [{ data, error, fetching, extensions }, again] = useQuery({ query: SourcesDocument, requestPolicy: "cache-and-network" });
+  const [{ data, error, fetching, extensions }, again] = useQuery({
+    query: SourcesDocument,
+    requestPolicy: "cache-and-network",
+  });
   useEffect(() => {
     const timer = window.setInterval(() => {
       if (document.visibilityState === "visible") again({ requestPolicy: "network-only" });
@@ -100,7 +103,11 @@ function SourceCard({ source }: { source: Source }) {
       <dl className={styles.facts}>
         <div>
           <dt>{t("sources.latency")}</dt>
-          <dd>{source.latencyMs == null ? t("common.nothing") : t("sources.milliseconds", { value: format.number(Math.round(source.latencyMs)) })}</dd>
+          <dd>
+            {source.latencyMs == null
+              ? t("common.nothing")
+              : t("sources.milliseconds", { value: format.number(Math.round(source.latencyMs)) })}
+          </dd>
         </div>
         <div>
           <dt>{t("sources.breaker")}</dt>

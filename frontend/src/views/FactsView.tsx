@@ -18,7 +18,11 @@ export function FactsView({ manifest, data, gate }: WidgetProps) {
           <div key={field.path} className={styles.fact} data-field={field.path}>
             <dt className={styles.label}>{pick(field.label)}</dt>
             <dd className={styles.value}>
-              {denial === null ? <Value value={valueAt(data, field.path)} format={field.format} /> : <Locked reason={denial.reason} />}
+              {denial === null ? (
+                <Value value={valueAt(data, field.path)} format={field.format} />
+              ) : (
+                <Locked reason={denial.reason} />
+              )}
             </dd>
           </div>
         );
@@ -30,7 +34,11 @@ export function FactsView({ manifest, data, gate }: WidgetProps) {
 export function Locked({ reason }: { reason: string | null }) {
   const { t } = useI18n();
   return (
-    <span className={styles.locked} title={reason === null ? t("denied.field") : t("denied.reason", { reason })} data-testid="locked">
+    <span
+      className={styles.locked}
+      title={reason === null ? t("denied.field") : t("denied.reason", { reason })}
+      data-testid="locked"
+    >
       <Icon data={Lock} size={12} />
       {t("denied.field")}
     </span>

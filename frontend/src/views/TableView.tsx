@@ -45,7 +45,8 @@ export default function TableView({ manifest, data, gate }: WidgetProps) {
   }, [manifest, gate, pick, language]);
   const table = useTable({ columns, data: rows, enableSorting: true });
 
-  if (rows.length === 0) return <Face title={t("widget.no_rows.title")} text={t("widget.no_rows.text")} testId="empty" />;
+  if (rows.length === 0)
+    return <Face title={t("widget.no_rows.title")} text={t("widget.no_rows.text")} testId="empty" />;
   return (
     // A region that scrolls must be reachable by keys.
     // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex

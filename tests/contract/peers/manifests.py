@@ -29,5 +29,7 @@ def with_changes(manifest: SourceManifest, **changes: Any) -> SourceManifest:
         size = {"page_size": update.pop("page_size")}
         read: Any = getattr(manifest, "read")  # noqa: B009 - of the kind
         listing = getattr(read, "list", None)
-        update["read"] = read.model_copy(update={"list": listing.model_copy(update=size)} if listing else size)
+        update["read"] = read.model_copy(
+            update={"list": listing.model_copy(update=size)} if listing else size
+        )
     return manifest.model_copy(update=update)

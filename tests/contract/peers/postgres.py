@@ -71,11 +71,22 @@ async def _create(admin_dsn: str) -> str:
     inside = await asyncpg.connect(urlunsplit(parts._replace(path=f"/{DATABASE}")))
     try:
         await inside.execute(_TABLE)
-        rows = [
+        rows: list[tuple[object, ...]] = [
             (number, f"L-{number}", "LAPTOP", "ThinkPad X1", f"S-{number}", date(2024, 3, 1), None, "ISSUED")
             for number, *_ in PEOPLE
         ]
-        rows.append(("100010", "M-100010", "MONITOR", "Монитор 27″", "S-M", date(2025, 3, 1), date(2028, 3, 1), "IN_REPAIR"))
+        rows.append(
+            (
+                "100010",
+                "M-100010",
+                "MONITOR",
+                "Монитор 27″",
+                "S-M",
+                date(2025, 3, 1),
+                date(2028, 3, 1),
+                "IN_REPAIR",
+            )
+        )
         await inside.executemany("INSERT INTO equipment VALUES ($1,$2,$3,$4,$5,$6,$7,$8)", rows)
     finally:
         await inside.close()

@@ -89,7 +89,9 @@ class Proxy:
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         query: Mapping[str, list[str]] = parse_qs(self._upstream.query)
         if "host" in query:
-            return await asyncio.open_unix_connection(f"{query['host'][0]}/.s.PGSQL.{self._upstream.port or 5432}")
+            return await asyncio.open_unix_connection(
+                f"{query['host'][0]}/.s.PGSQL.{self._upstream.port or 5432}"
+            )
         return await asyncio.open_connection(self._upstream.hostname, self._upstream.port)
 
     async def _requests(

@@ -23,7 +23,9 @@ def running_scim2_server() -> Iterator[Peer]:
     assert program.exists(), "scim2-server is missing: install the dev extra of pyproject.toml"
     port = free_port()
     process = subprocess.Popen(
-        [program, "--port", str(port), "--bearer-token", TOKEN], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [program, "--port", str(port), "--bearer-token", TOKEN],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     try:
         wait_until(lambda: process.poll() is not None or listens(port), "scim2-server's start")

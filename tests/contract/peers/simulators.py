@@ -31,7 +31,11 @@ class RunningSandbox:
     def peer(self, source: str) -> Peer:
         """The simulator of that source."""
         environment = self.sandbox.environment()
-        secret = {"hr": "OKNO_HR_TOKEN", "directory": "OKNO_DIRECTORY_TOKEN", "domain": "OKNO_DOMAIN_PASSWORD"}
+        secret = {
+            "hr": "OKNO_HR_TOKEN",
+            "directory": "OKNO_DIRECTORY_TOKEN",
+            "domain": "OKNO_DOMAIN_PASSWORD",
+        }
         return Peer(
             name="simulator",
             source=source,
@@ -85,7 +89,8 @@ def running_sandbox(equipment: Peer) -> Iterator[RunningSandbox]:
         company = Path(folder, "company.sqlite")
         generate(20261101, 60, company, date(2026, 11, 2), lambda done, total: None)
         running = RunningSandbox(
-            Sandbox(company, equipment.environment["OKNO_EQUIPMENT_URL"], people_password=_PEOPLE_PASSWORD), loop
+            Sandbox(company, equipment.environment["OKNO_EQUIPMENT_URL"], people_password=_PEOPLE_PASSWORD),
+            loop,
         )
         try:
             running.do(running.sandbox.__aenter__())

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import ldap3
 
@@ -96,13 +97,18 @@ def running_slapd() -> Iterator[Peer]:
 
 def _fill(url: str) -> None:
     server = ldap3.Server(url, get_info=ldap3.NONE)
-    admin = ldap3.Connection(server, _ADMIN_DN, _ADMIN_PASSWORD, auto_bind=True, raise_exceptions=True)
+    admin: Any = ldap3.Connection(server, _ADMIN_DN, _ADMIN_PASSWORD, auto_bind=True, raise_exceptions=True)
     try:
         admin.add(SUFFIX, ["dcObject", "organization"], {"dc": "okno", "o": "Okno"})
         for unit in ("people", "groups", "services", "policies"):
             admin.add(f"ou={unit},{SUFFIX}", "organizationalUnit")
         admin.add(SERVICE_DN, ["organizationalRole", "simpleSecurityObject"], {"userPassword": PASSWORD})
-        policy = {"pwdAttribute": "userPassword", "pwdLockout": "TRUE", "pwdMaxFailure": "5", "pwdMaxAge": "7776000"}
+        policy = {
+            "pwdAttribute": "userPassword",
+            "pwdLockout": "TRUE",
+            "pwdMaxFailure": "5",
+            "pwdMaxAge": "7776000",
+        }
         admin.add(f"cn=default,ou=policies,{SUFFIX}", ["device", "pwdPolicy"], policy)
         for number, login, name, family, displayed in PEOPLE:
             attributes = {

@@ -1,5 +1,5 @@
-/** What a browser loads before the first screen must fit the budget (gzip); fails the build otherwise. */
-import { readFileSync } from "node:fs";
+/** The built files: what is loaded before the first screen fits the budget (gzip), and no style asks another origin. */
+import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
@@ -27,5 +27,14 @@ for (const file of files) console.log(`${kilobytes(file).toFixed(1).padStart(8)}
 console.log(`initial JavaScript: ${total.toFixed(1)} kB gzipped of ${BUDGET_KILOBYTES} kB`);
 if (total > BUDGET_KILOBYTES) {
   console.error("The first screen loads more JavaScript than the budget allows: import what it does not need lazily.");
+  process.exit(1);
+}
+
+const styles = readdirSync(join(dist, "assets")).filter((name) => name.endsWith(".css"));
+const foreign = styles.filter((name) =>
+  /(?:url\(|@import)\s*["']?(?:https?:)?\/\//.test(readFileSync(join(dist, "assets", name), "utf8")),
+);
+if (foreign.length > 0) {
+  console.error(`Styles that load from another origin: ${foreign.join(", ")}. The application works without any.`);
   process.exit(1);
 }

@@ -1,0 +1,146 @@
+import { screen } from "@testing-library/react";
+import userEvent from "@testing-library/user-event";
+import { expect, test, vi } from "vitest";
+
+import { type Answer, renderInOkno } from "../test-kit";
+import { ActionsContext, type Offer } from "./actions";
+import { type Widget, WidgetCard } from "./WidgetCard";
+
+const widget = (more: Partial<Widget> = {}, manifest: object = {}): Widget => ({
+  id: "domain-account",
+  version: 1,
+  view: "facts",
+  slot: "employee-card",
+  document: "query DomainAccountWidget($employee: ID!) { employee(id: $employee) { id domain { login locked } } }",
+  manifest: {
+    title: { en: "Domain account", ru: "Учётная запись" },
+    section: "employee.domain",
+    fields: [
+      { path: "employee.domain.login", label: { en: "Login" }, format: "copy" },
+      { path: "employee.domain.locked", label: { en: "Locked" }, format: "boolean" },
+    ],
+    actions: ["domain.unlock"],
+    size: { w: 6, h: 8 },
+    ...manifest,
+  },
+  ...more,
+});
+const section = (state: string, code: string | null = null, more: object = {}): Answer => ({
+  data: {
+    employee: {
+      id: "E1",
+      domain: {
+        meta: {
+          state,
+          source: "domain",
+          sourceTitle: { en: "Domain" },
+          asOf: null,
+          error: code && { code, message: "internal words" },
+        },
+        login: "ivan.petrov",
+        locked: true,
+        ...more,
+      },
+    },
+  },
+});
+const card = () => screen.getByTestId("widget-domain-account");
+const face = (name: string) => vi.waitFor(() => expect(card().dataset["face"]).toBe(name));
+
+test("facts are shown in their formats, with the source in the corner", async () => {
+  renderInOkno(<WidgetCard widget={widget()} employee="E1" />, () => section("OK"));
+  await face("ok");
+  expect(card().textContent).toContain("ivan.petrov");
+  expect(card().textContent).toContain("Yes");
+  expect(screen.getByTestId("corner").textContent).toContain("Domain");
+});
+
+test("while it waits, the card has the height it will have", () => {
+  renderInOkno(<WidgetCard widget={widget()} employee="E1" />, () => new Promise<Answer>(() => undefined));
+  expect(card().dataset["face"]).toBe("loading");
+  expect(card().style.getPropertyValue("--h")).toBe("8");
+});
+
+test("a failed source says so, keeps developers' words to itself, and can be asked again", async () => {
+  let asked = 0;
+  renderInOkno(<WidgetCard widget={widget()} employee="E1" />, () =>
+    ++asked === 1 ? section("FAILED", "TIMEOUT", { login: null, locked: null }) : section("OK"),
+  );
+  await face("failed");
+  expect(card().textContent).toContain("The system did not answer in time.");
+  expect(card().textContent).not.toContain("internal words");
+  await userEvent.click(screen.getByRole("button", { name: "Retry" }));
+  await face("ok");
+});
+
+test("stale data is shown as old", async () => {
+  renderInOkno(<WidgetCard widget={widget()} employee="E1" />, () => section("STALE", "UNREACHABLE"));
+  await face("stale");
+  expect(card().textContent).toContain("ivan.petrov");
+  expect(screen.getByTestId("corner").dataset["tone"]).toBe("stale");
+});
+
+test("a denied section is locked and names the rule", async () => {
+  const gate = [
+    { path: "employee.domain", decision: "deny", rule: "domain.identity", reason: "only identity reads accounts" },
+  ];
+  renderInOkno(<WidgetCard widget={widget()} employee="E1" />, () => ({
+    ...section("DENIED", null, { login: null, locked: null }),
+    extensions: { gate },
+  }));
+  await face("denied");
+  expect(card().textContent).toContain("only identity reads accounts");
+});
+
+test("a denied field is locked where it stands, the rest is shown", async () => {
+  const gate = [{ path: "employee.domain.locked", decision: "deny", rule: null, reason: null }];
+  renderInOkno(<WidgetCard widget={widget()} employee="E1" />, () => ({
+    ...section("OK", null, { locked: null }),
+    extensions: { gate },
+  }));
+  await face("ok");
+  expect(screen.getByTestId("locked")).toBeTruthy();
+  expect(card().textContent).toContain("ivan.petrov");
+});
+
+test("a widget of an unknown view is a visible card", () => {
+  renderInOkno(<WidgetCard widget={widget({ view: "hologram" })} employee="E1" />, () => section("OK"));
+  expect(card().textContent).toContain("hologram");
+});
+
+test("a drawing that throws costs its own card only", async () => {
+  vi.spyOn(console, "error").mockImplementation(() => undefined);
+  renderInOkno(
+    <WidgetCard
+      widget={widget({}, { fields: [{ path: "employee.domain.when", label: { en: "When" }, format: "money" }] })}
+      employee="E1"
+    />,
+    () => section("OK", null, { when: { minorUnits: 1, currency: "not a currency" } }),
+  );
+  expect(await screen.findByText("This widget could not be drawn")).toBeTruthy();
+  vi.restoreAllMocks();
+});
+
+test("only actions that the server offers are on the card", async () => {
+  const unlock: Offer = {
+    id: "domain.unlock",
+    title: { en: "Unlock" },
+    source: "domain",
+    sourceTitle: {},
+    risk: "low",
+    inputSchema: {},
+  };
+  const open = vi.fn();
+  const { unmount } = renderInOkno(
+    <ActionsContext.Provider value={{ offers: [unlock], open }}>
+      <WidgetCard widget={widget()} employee="E1" />
+    </ActionsContext.Provider>,
+    () => section("OK"),
+  );
+  await userEvent.click(await screen.findByRole("button", { name: "Unlock" }));
+  expect(open).toHaveBeenCalledWith(unlock);
+  unmount();
+  renderInOkno(<WidgetCard widget={widget()} employee="E1" />, () => section("OK"));
+  await face("ok");
+  expect(screen.queryByRole("button", { name: "Unlock" })).toBeNull();
+});

@@ -1,0 +1,34 @@
+import { expect, test } from "vitest";
+
+import { createFormat } from "./format";
+
+const en = createFormat("en");
+const NOW = Date.parse("2026-11-02T09:00:00Z");
+
+test("a day of the calendar is the same day in every time zone", () => {
+  expect(en.date("2026-11-02")).toBe("Nov 2, 2026");
+});
+
+test("near moments are relative and far ones are days", () => {
+  expect(en.relative("2026-11-02T08:30:00Z", NOW)).toBe("30 minutes ago");
+  expect(en.relative("2026-11-03T10:00:00Z", NOW)).toBe("tomorrow");
+  expect(en.relative("2026-10-20T09:00:00Z", NOW)).toBe("13 days ago");
+  expect(en.relative("2026-08-01T09:00:00Z", NOW)).toBe("Aug 1, 2026");
+});
+
+test("ages are short, and never below zero when clocks differ", () => {
+  expect(en.age("2026-11-02T08:58:00Z", NOW)).toBe("2 min");
+  expect(en.age("2026-11-02T09:00:30Z", NOW)).toBe("0 sec");
+});
+
+test("money has as many digits as its currency", () => {
+  expect(en.money(123450, "USD")).toBe("$1,234.50");
+  expect(en.money(1234, "JPY")).toBe("¥1,234");
+});
+
+test("what is no moment and no country is shown as it is", () => {
+  expect(en.dateTime("soon")).toBe("soon");
+  expect(en.relative("soon", NOW)).toBe("soon");
+  expect(en.country("RU")).toBe("Russia");
+  expect(en.country("not a code")).toBe("not a code");
+});

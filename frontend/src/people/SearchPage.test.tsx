@@ -1,0 +1,92 @@
+import { screen, within } from "@testing-library/react";
+import userEvent from "@testing-library/user-event";
+import { expect, test, vi } from "vitest";
+
+import { type Answer, renderInOkno, type Request } from "../test-kit";
+import SearchPage from "./SearchPage";
+
+const person = (login: string, displayName: string, more: object = {}) => ({
+  node: {
+    id: login,
+    displayName,
+    latinName: null,
+    login,
+    email: null,
+    position: "Engineer",
+    department: "Data",
+    city: "Moscow",
+    country: "RU",
+    workPhone: "+7 495 123-45-67",
+    state: "WORKS",
+    protected: false,
+    ...more,
+  },
+});
+const found = (...edges: object[]): Answer => ({ data: { employees: { edges, pageInfo: { hasNextPage: false } } } });
+
+function open(server: (request: Request) => Answer) {
+  const requests: Request[] = [];
+  renderInOkno(<SearchPage />, (request) => {
+    requests.push(request);
+    return server(request);
+  });
+  return { requests, field: screen.getByRole("combobox", { name: "Search for an employee" }), user: userEvent.setup() };
+}
+
+test("before anything is typed, the page tells what can be", () => {
+  const { requests, field } = open(() => found());
+  expect(screen.getByTestId("search-hint")).toBeTruthy();
+  expect(document.activeElement).toBe(field);
+  expect(requests).toEqual([]);
+});
+
+test("typing asks once, after the pause, and says how many were found", async () => {
+  const { requests, field, user } = open(() =>
+    found(person("ivan.petrov", "Иван Петров", { latinName: "Ivan Petrov" })),
+  );
+  await user.type(field, "petrov");
+  const row = await screen.findByRole("option");
+  expect(requests.map(({ variables }) => variables["text"])).toEqual(["petrov"]);
+  expect(row.textContent).toContain("Иван Петров");
+  expect([...row.querySelectorAll("mark")].map((mark) => mark.textContent)).toEqual(["Petrov", "petrov"]);
+  expect(within(row).getByText("Works")).toBeTruthy();
+  expect(screen.getByTestId("search-status").textContent).toBe("1 person found");
+});
+
+test("arrows move, Enter opens the card", async () => {
+  const { field, user } = open(() => found(person("a", "Anna A"), person("b", "Anna B")));
+  await user.type(field, "anna");
+  await screen.findAllByRole("option");
+  await user.keyboard("{ArrowDown}{ArrowDown}{ArrowUp}{ArrowDown}");
+  expect(field.getAttribute("aria-activedescendant")).toBe("found-1");
+  await user.keyboard("{Enter}");
+  expect(window.location.pathname).toBe("/people/b");
+});
+
+test("what was searched is in the address, and Escape clears it", async () => {
+  const { field, user } = open(() => found());
+  await user.type(field, "anna");
+  expect(window.location.search).toBe("?q=anna");
+  await user.keyboard("{Escape}");
+  expect(window.location.search).toBe("");
+});
+
+test("nobody found is not an error", async () => {
+  const { field, user } = open(() => found());
+  await user.type(field, "nobody");
+  expect(await screen.findByTestId("no-results")).toBeTruthy();
+});
+
+test("a failed search keeps what was typed and can be repeated", async () => {
+  let asked = 0;
+  const { field, user } = open(() =>
+    ++asked === 1
+      ? { errors: [{ message: "x", extensions: { code: "INTERNAL", requestId: "R-1" } }] }
+      : found(person("a", "Anna")),
+  );
+  await user.type(field, "anna");
+  expect((await screen.findByTestId("failed")).textContent).toContain("R-1");
+  await user.click(screen.getByRole("button", { name: "Retry" }));
+  await vi.waitFor(() => expect(screen.getAllByRole("option")).toHaveLength(1));
+  expect((field as HTMLInputElement).value).toBe("anna");
+});
