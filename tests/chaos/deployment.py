@@ -31,7 +31,6 @@ INTERNALS = (
     "site-packages",
     "asyncpg",
     "sqlalchemy",
-    "SQLSTATE",
     "aiohttp",
     "ldap3",
     "starlette",
@@ -43,7 +42,7 @@ INTERNALS = (
 )
 
 
-def wait_until(what: str, condition: Callable[[], T], *, seconds: float, every: float = 0.05) -> T:
+def wait_until(what: str, condition: Callable[[], T | None], *, seconds: float, every: float = 0.05) -> T:
     """Asks again and again until the answer is true.
 
     Raises:
@@ -280,7 +279,7 @@ class Domain:
             connection.search(base, condition, scope, attributes=list(attributes))
             return list(connection.response or [])
         finally:
-            connection.unbind()  # type: ignore[no-untyped-call]
+            connection.unbind()
 
 
 class Deployments:

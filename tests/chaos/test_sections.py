@@ -27,7 +27,8 @@ VALUES = {"hr": "position", "directory": "userName", "domain": "locked", "equipm
 FAULTS: dict[str, tuple[dict[str, Any], set[str]]] = {
     "hangs": ({"hang": True}, {"TIMEOUT"}),
     "answers slowly": ({"latency_seconds": 20}, {"TIMEOUT"}),
-    "answers garbage": ({"garbage": True}, {"BAD_ANSWER", "UNREACHABLE"}),
+    # noise may also begin like a long message of the protocol, of which the rest never comes
+    "answers garbage": ({"garbage": True}, {"BAD_ANSWER", "UNREACHABLE", "TIMEOUT"}),
     "answers by half": ({"half": True}, {"BAD_ANSWER", "UNREACHABLE"}),
     "refuses connections": ({"outage": True}, {"UNREACHABLE"}),
     "is overloaded": ({"error_rate": 1}, {"UNREACHABLE"}),

@@ -55,14 +55,15 @@ def fold(text: str) -> str:
     """Lower case without accents, points and apostrophes, in any alphabet: `Пётр`, `ПЕТР` and `пётр` fold to one."""
     if text.isascii():
         return text.lower().replace("'", "").replace("`", "")
-    decomposed = unicodedata.normalize("NFKD", text.translate(_FOLDS).casefold())
+    plain = unicodedata.normalize("NFKC", text.translate(_FOLDS)).casefold()  # 𝕊 is a capital only after NFKC
+    decomposed = unicodedata.normalize("NFKD", plain).casefold()
     bare = "".join(
         c for c in decomposed if (category := unicodedata.category(c)) != "Cf" and category[0] != "M"
     )
     return unicodedata.normalize("NFC", bare).translate(_FOLDS)
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=20_000)
 def words(text: str) -> tuple[str, ...]:
     """The folded words of a text; hyphens and points part words.
 

@@ -198,6 +198,7 @@ class LdapConnector:
         )
         lease.hold(connection)
         connection.open(read_server_info=False)
+        lease.check()
         _, result, _, _ = connection.bind(read_server_info=False)
         if result["result"] != _SUCCESS:
             if result["result"] in (_BUSY, _UNAVAILABLE):

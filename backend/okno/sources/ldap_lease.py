@@ -46,6 +46,12 @@ class Lease:
             if self._aborted:
                 raise Aborted
 
+    def check(self) -> None:
+        """For the thread, once the socket exists: a call that was called off before goes no further."""
+        with self._lock:
+            if self._aborted:
+                raise Aborted
+
     def release(self) -> ldap3.Connection | None:
         """For the thread: takes the connection out, unhurt; None when it was called off meanwhile."""
         with self._lock:

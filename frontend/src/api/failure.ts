@@ -18,5 +18,10 @@ export function failureOf(error: CombinedError): Failure {
   };
 }
 
+const NOT_THERE = new Set(["NOT_FOUND", "INVALID_INPUT", "BAD_USER_INPUT"]);
+
+/** Whether a request for one object failed because there is none: an id that is no id names nothing either. */
+export const isNotThere = (error: CombinedError): boolean => NOT_THERE.has(failureOf(error).code);
+
 export const failureText = ({ t, find }: I18n, code: string): string =>
   find(`error.${code}`) ?? t("error.other", { code });

@@ -3,7 +3,7 @@ import { Xmark } from "@gravity-ui/icons";
 import { Button, Icon, Skeleton } from "@gravity-ui/uikit";
 import { useQuery } from "urql";
 
-import { failureOf } from "../api/failure";
+import { failureOf, isNotThere } from "../api/failure";
 import { JournalRecordDocument, type JournalRecordQuery } from "../generated/graphql";
 import { useI18n } from "../i18n";
 import { CopyText } from "../shell/CopyText";
@@ -33,7 +33,7 @@ export function RecordSheet({ id, onClose }: { id: string; onClose(): void }) {
           <Skeleton style={{ height: 48 }} />
           <Skeleton style={{ height: 200 }} />
         </div>
-      ) : error ? (
+      ) : error && !isNotThere(error) ? (
         <FailedFace
           title={t("journal.record_failed.title")}
           text={t("journal.record_failed.text")}
@@ -71,7 +71,7 @@ function Body({ record }: { record: Record }) {
           : t("phase.event"),
     ],
     [t("journal.who"), record.actorLogin ?? who],
-    [t("journal.whom"), <Subject key="whom" record={record} />],
+    [t("journal.whom"), record.subjectId && <Subject key="whom" record={record} />],
     [t("journal.rule"), record.rule],
     [t("journal.policy"), record.policyVersion && <CopyText key="policy" text={record.policyVersion} />],
     [t("journal.request"), record.requestId && <CopyText key="request" text={record.requestId} />],

@@ -161,3 +161,28 @@ test("a form this version cannot show says so and offers nothing", () => {
   expect(screen.getByText(/cannot be shown in this version/)).toBeTruthy();
   expect(screen.queryByRole("button", { name: preview })).toBeNull();
 });
+
+test("when it is already so, that is no failure", async () => {
+  renderInOkno(
+    <ActionSheet
+      offer={offer}
+      employee="E1"
+      name="Ivan Petrov"
+      firstField={{ current: null }}
+      onBack={null}
+      onClose={() => undefined}
+    />,
+    () => ({
+      data: {
+        operationPreview: {
+          changes: null,
+          previewToken: null,
+          errors: [{ code: "NOTHING_TO_CHANGE", message: "", field: null }],
+        },
+      },
+    }),
+  );
+  await userEvent.click(screen.getByRole("button", { name: preview }));
+  expect(await screen.findByText(/It is already so/)).toBeTruthy();
+  expect(screen.queryByTestId("changes")).toBeNull();
+});

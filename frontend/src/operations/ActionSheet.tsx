@@ -6,6 +6,7 @@ import { type FormEvent, type MutableRefObject, useEffect, useLayoutEffect, useM
 import { failureText } from "../api/failure";
 import type { Offer } from "../dashboard/actions";
 import { type I18n, useI18n } from "../i18n";
+import { CopyText } from "../shell/CopyText";
 import { useMay } from "../shell/me";
 import { recordPath } from "../shell/pages";
 import styles from "./ActionSheet.module.css";
@@ -224,9 +225,15 @@ function Troubles({ deed, fields }: { deed: Deed; fields: readonly FormField[] }
   if (failure === null && general.length === 0) return null;
   const texts =
     failure === null ? general.map(({ code }) => failureText(i18n, code)) : [failureText(i18n, failure.code)];
+  const settled = failure === null && general.every(({ code }) => code === "NOTHING_TO_CHANGE");
   return (
     <div role="alert">
-      <Alert theme="danger" title={t("actions.not_done")} message={[...new Set(texts)].join(" ")} qa="problems" />
+      <Alert
+        theme={settled ? "info" : "danger"}
+        title={t("actions.not_done")}
+        message={[...new Set(texts)].join(" ")}
+        qa="problems"
+      />
     </div>
   );
 }
@@ -262,15 +269,17 @@ function Result({
             <Changes changes={stage.changes} />
           </section>
         )}
-        {stage.record !== null && (
-          <p>
-            {mayRead ? (
-              <a href={recordPath(stage.record)}>{t("outcome.record")}</a>
-            ) : (
-              t("outcome.recorded", { record: stage.record })
-            )}
-          </p>
-        )}
+        {stage.record !== null &&
+          (mayRead ? (
+            <a href={recordPath(stage.record)}>{t("outcome.record")}</a>
+          ) : (
+            <div>
+              <p>{t("outcome.recorded")}</p>
+              <span className={styles.record}>
+                <CopyText text={stage.record} />
+              </span>
+            </div>
+          ))}
       </div>
       <footer className={styles.footer}>
         <Button size="xl" width="max" onClick={onClose}>

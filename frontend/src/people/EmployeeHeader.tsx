@@ -4,11 +4,13 @@ import { Icon } from "@gravity-ui/uikit";
 import { Fragment } from "react";
 import { useQuery } from "urql";
 
+import type { Gate } from "../api/gate";
 import { useNow } from "../clock";
 import { EmployeeDatesDocument, type EmployeeHeaderQuery } from "../generated/graphql";
 import { useI18n } from "../i18n";
 import { CopyText } from "../shell/CopyText";
 import { employeePath } from "../shell/pages";
+import { Locked } from "../views/FactsView";
 import { hueOf, initialsOf } from "./avatar";
 import styles from "./EmployeeHeader.module.css";
 import { ProtectedChip, StateChip } from "./StateChip";
@@ -16,9 +18,10 @@ import { differenceMinutes, readerTimeZone, signedHours } from "./time-zone";
 
 type Employee = NonNullable<EmployeeHeaderQuery["employee"]>;
 
-export function EmployeeHeader({ employee }: { employee: Employee }) {
+export function EmployeeHeader({ employee, gate }: { employee: Employee; gate: Gate }) {
   const { t, format } = useI18n();
   const name = employee.displayName ?? employee.latinName ?? employee.login ?? t("person.nameless");
+  const hidden = gate.denialOf("employee.login");
   const place = [employee.office, employee.city, employee.country && format.country(employee.country)];
   return (
     <header className={styles.header} data-testid="employee-header">
@@ -36,6 +39,7 @@ export function EmployeeHeader({ employee }: { employee: Employee }) {
               <CopyText text={employee.login} />
             </span>
           )}
+          {!employee.login && hidden !== null && <Locked reason={hidden.reason} />}
           <State employee={employee} />
           {employee.protected === true && <ProtectedChip size="s" />}
         </div>

@@ -4,7 +4,7 @@ import { Button, Drawer, Icon, Skeleton } from "@gravity-ui/uikit";
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { useQuery } from "urql";
 
-import { failureOf } from "../api/failure";
+import { failureOf, isNotThere } from "../api/failure";
 import { readGate } from "../api/gate";
 import { useKept } from "../api/kept";
 import { ActionsContext, type Offer } from "../dashboard/actions";
@@ -36,13 +36,13 @@ export default function EmployeePage({ id }: { id: string }) {
     return (
       <Card
         id={id}
-        header={<EmployeeHeader employee={employee} />}
+        header={<EmployeeHeader employee={employee} gate={readGate(extensions)} />}
         name={employee.displayName ?? employee.login ?? ""}
       />
     );
   if (fetching || data === undefined) {
     if (error === undefined) return <Card id={id} header={<HeaderSkeleton />} name="" />;
-    if (!isBadId(error)) {
+    if (!isNotThere(error)) {
       return (
         <FailedFace
           title={t("employee.failed.title")}
@@ -55,7 +55,7 @@ export default function EmployeePage({ id }: { id: string }) {
   }
   const denial = readGate(extensions).denialOf("employee");
   if (denial !== null) return <DeniedFace title={t("employee.denied")} reason={denial.reason} />;
-  if (error !== undefined && !isBadId(error)) {
+  if (error !== undefined && !isNotThere(error)) {
     return (
       <FailedFace
         title={t("employee.failed.title")}
@@ -67,9 +67,6 @@ export default function EmployeePage({ id }: { id: string }) {
   }
   return <NotFoundFace title={t("employee.not_found.title")} text={t("employee.not_found.text")} />;
 }
-
-const isBadId = (error: Parameters<typeof failureOf>[0]): boolean =>
-  ["NOT_FOUND", "BAD_ID", "INVALID_ID"].includes(failureOf(error).code);
 
 function Card({ id, header, name }: { id: string; header: React.ReactNode; name: string }) {
   const { t } = useI18n();

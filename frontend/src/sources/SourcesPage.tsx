@@ -122,7 +122,10 @@ function SourceCard({ source }: { source: Source }) {
           <dd>
             {source.lastError ? (
               <span title={source.lastError.message}>
-                {failureText(i18n, `SOURCE_${source.lastError.code}`)} <Moment at={source.lastError.at} />
+                {failureText(i18n, `SOURCE_${source.lastError.code}`)}
+                <span className={styles.when}>
+                  <Moment at={source.lastError.at} />
+                </span>
               </span>
             ) : (
               t("sources.no_error")
