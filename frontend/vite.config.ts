@@ -28,6 +28,7 @@ export default defineConfig({
   },
   test: {
     environment: "jsdom",
+    testTimeout: 60_000,
     include: ["src/**/*.test.{ts,tsx}", "eslint/*.test.js"],
     setupFiles: ["src/test-setup.ts"],
     css: false,

@@ -1,6 +1,7 @@
 """The API process: routes of the domains, the web application, and what every answer carries."""
 
 import asyncio
+import contextlib
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
@@ -22,6 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from okno.errors import NotFound, OknoError
 from okno.graph.http import graphql_routes
 from okno.identity.http import identity_routes
+from okno.processes import stop_asked
 from okno.settings import Settings
 from okno.wiring import Services, open_services
 
@@ -71,8 +73,17 @@ def create_app(services: Services) -> Starlette:
     return Starlette(routes=routes, middleware=middleware)
 
 
+class _Server(uvicorn.Server):
+    """Leaves the signals alone: uvicorn's own handling repeats them once it has stopped, and the process would die of them
+    before its services are closed and its journal has ended."""
+
+    def capture_signals(self) -> contextlib.AbstractContextManager[None]:  # type: ignore[override]
+        return contextlib.nullcontext()
+
+
 async def serve(settings: Settings) -> None:
     """Serves until SIGTERM."""
+    stop = stop_asked()
     async with open_services(settings, application_name="okno-api") as services:
         config = uvicorn.Config(
             create_app(services),
@@ -84,9 +95,18 @@ async def serve(settings: Settings) -> None:
             server_header=False,
             proxy_headers=settings.mode == "production",
             timeout_graceful_shutdown=5,
-            h11_max_incomplete_event_size=64 * 1024,
         )
-        await uvicorn.Server(config).serve()
+        server = _Server(config)
+        stopping = asyncio.create_task(_stop(server, stop))
+        try:
+            await server.serve()
+        finally:
+            stopping.cancel()
+
+
+async def _stop(server: uvicorn.Server, stop: asyncio.Event) -> None:
+    await stop.wait()
+    server.should_exit = True
 
 
 async def _alive(request: Request) -> Response:

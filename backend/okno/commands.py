@@ -18,7 +18,7 @@ from okno.policy.cli import Asker, SchemaNames, policy_commands
 from okno.policy.service import Policy
 from okno.settings import Settings, load_settings
 from okno.sources.service import Sources
-from okno.storage.embedded import EmbeddedPostgres, embedded_urls
+from okno.storage.embedded import APP, DATABASE, EmbeddedPostgres
 from okno.storage.engine import Database
 from okno.wiring import open_database, read_graph
 
@@ -33,9 +33,8 @@ async def _database() -> AsyncIterator[Database]:
         if not server.exists:
             raise NotFound(f"there is no data in {settings.data_dir} yet; start Okno once with `make run`")
         server.start()
-        urls = embedded_urls(server)
-        addresses = {"url": urls["DATABASE_URL"], "app_url": urls["OKNO_APP_DATABASE_URL"]}
-        settings = settings.model_copy(update={"database": settings.database.model_copy(update=addresses)})
+        database = settings.database.model_copy(update={"app_url": server.url(DATABASE, APP)})
+        settings = settings.model_copy(update={"database": database})
     try:
         db = open_database(settings, "okno-cli")
         try:

@@ -15,6 +15,7 @@ _SUPERVISED = "OKNO_SUPERVISED"
 _PR_SET_PDEATHSIG = 1
 _LONGEST_PAUSE_SECONDS = 30.0
 _HEALTHY_AFTER_SECONDS = 60.0
+_NOT_STARTED = 127  # as a shell says it
 
 
 class Child:
@@ -85,20 +86,34 @@ class Child:
             pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
 
     async def _run_once(self) -> int:
-        process = await asyncio.create_subprocess_exec(
-            *self._command,
-            env=dict(self._environment),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C reaches the supervisor alone, which stops everything in order
-        )
-        self._process = process
-        assert process.stdout is not None
         with contextlib.closing(BoundedLog(self.log)) as log:
+            try:
+                process = await asyncio.create_subprocess_exec(
+                    *self._command,
+                    env=dict(self._environment),
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=asyncio.subprocess.PIPE,
+                    stderr=asyncio.subprocess.STDOUT,
+                    start_new_session=True,  # Ctrl-C reaches the supervisor alone, which stops everything in order
+                )
+            except OSError as error:  # the machine is out of memory, processes or files: a crash like any other
+                log.write(f"{self.name} could not be started: {error.strerror}\n".encode())
+                return _NOT_STARTED
+            self._process = process
+            assert process.stdout is not None
             while chunk := await process.stdout.read(65536):
                 log.write(chunk)
-        return await process.wait()
+            return await process.wait()
+
+
+def stop_asked() -> asyncio.Event:
+    """Set by SIGINT, SIGTERM, or SIGHUP (unless nohup had it ignored), from now on; repeating them changes nothing."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:
+            loop.add_signal_handler(number, stop.set)
+    return stop
 
 
 def die_with_parent() -> None:

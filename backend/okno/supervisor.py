@@ -4,28 +4,31 @@ import asyncio
 import contextlib
 import fcntl
 import http.client
+import ipaddress
 import json
 import os
 import secrets
-import signal
 import socket
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, TypeVar
 
 from okno.clock import Clock
 from okno.errors import ConfigurationError, OknoError, Unavailable
-from okno.processes import Child
+from okno.processes import Child, stop_asked
 from okno.settings import Settings
-from okno.storage.embedded import DATABASE, SUPERUSER, EmbeddedPostgres, embedded_urls
+from okno.storage.embedded import APP, DATABASE, SUPERUSER, EmbeddedPostgres
 
 _START_PATIENCE_SECONDS = 60.0
 _INDEX_PATIENCE_SECONDS = 600.0
 _WATCH_SECONDS = 0.5
 _RESTART_PAUSE_SECONDS = 5.0
+
+T = TypeVar("T")
 
 
 class Progress:
@@ -40,7 +43,8 @@ class Progress:
         return time.monotonic() - self._began
 
     def say(self, line: str) -> None:
-        print(line, file=self._out, flush=True)
+        with contextlib.suppress(OSError):  # the terminal may be gone: what runs is stopped in order all the same
+            print(line, file=self._out, flush=True)
 
     @contextmanager
     def step(self, title: str) -> Iterator[Callable[[int, int], None]]:
@@ -63,7 +67,7 @@ class Progress:
 
 
 async def up(settings: Settings, clock: Clock, ready: Callable[[Progress], None]) -> None:
-    """Runs until SIGINT or SIGTERM.
+    """Runs until SIGINT, SIGTERM, or until the terminal is closed.
 
     Args:
         ready: called once when everything answers; prints whom one may sign in as.
@@ -72,10 +76,7 @@ async def up(settings: Settings, clock: Clock, ready: Callable[[Progress], None]
         OknoError: a step failed; everything that was started is stopped again.
     """
     progress = Progress()
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+    stop = stop_asked()
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     with _only_one(settings.data_dir):
         _check_port(settings)
@@ -117,7 +118,7 @@ async def _start(
         credentials = _sandbox_credentials(settings.data_dir)
         await _company(settings, clock, progress)
         (settings.data_dir / "sandbox" / "ports.json").unlink(missing_ok=True)
-        environment |= {**credentials, "OKNO_EQUIPMENT_UPSTREAM": server.url("postgres")}
+        environment |= {**credentials, "OKNO_EQUIPMENT_UPSTREAM": server.address}
         start_child(
             "sandbox", "sandbox", "serve"
         )  # needs a second, which PostgreSQL and the migrations need as well
@@ -134,10 +135,17 @@ async def _company(settings: Settings, clock: Clock, progress: Progress) -> None
     from okno.sandbox import company
     from okno.sandbox.cli import company_file
 
-    file, wanted = company_file(settings.data_dir), settings.sandbox
+    file, wanted, called_off = company_file(settings.data_dir), settings.sandbox, threading.Event()
     with progress.step(f"Demo company of {wanted.employees:,} people") as count:
-        await asyncio.to_thread(
-            company.ensure, wanted.seed, wanted.employees, file, clock.now().date(), count
+
+        def written(done: int, total: int) -> None:
+            if called_off.is_set():
+                raise InterruptedError
+            count(done, total)
+
+        today = clock.now().date()
+        await to_its_end(
+            lambda: company.ensure(wanted.seed, wanted.employees, file, today, written), called_off
         )
 
 
@@ -151,7 +159,7 @@ async def _database(
     if own or settings.sandbox.enabled:
         with progress.step("PostgreSQL"):
             stack.push_async_callback(asyncio.to_thread, server.stop)
-            await asyncio.to_thread(server.start, adopt=True)
+            await to_its_end(lambda: server.start(adopt=True))
             await server.ensure_roles()
             if own:
                 await server.ensure_database(DATABASE)
@@ -159,7 +167,21 @@ async def _database(
         stack.push_async_callback(_end, keeper)
     with progress.step("Tables"):
         await migrate.upgrade(settings.database.url or server.url(DATABASE))
-    return embedded_urls(server) if own else {}
+    # not the owner's: no process that runs may alter tables, or the journal by its owner's rights
+    return {"OKNO_APP_DATABASE_URL": server.url(DATABASE, APP)} if own else {}
+
+
+async def to_its_end(work: Callable[[], T], called_off: threading.Event | None = None) -> T:
+    """Runs what blocks in a thread. No thread can be killed, so a cancellation waits for its end: what it was about to
+    start has started by then, and whoever cleans up finds it. `called_off` asks the work to end early."""
+    running = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        if called_off is not None:
+            called_off.set()
+        await asyncio.gather(running, return_exceptions=True)
+        raise
 
 
 async def _keep_running(server: EmbeddedPostgres, progress: Progress) -> None:
@@ -170,9 +192,9 @@ async def _keep_running(server: EmbeddedPostgres, progress: Progress) -> None:
             continue
         progress.say("PostgreSQL stopped; starting it again")
         try:
-            await asyncio.to_thread(server.restart)
-        except OknoError as error:
-            progress.say(error.message)
+            await to_its_end(server.restart)
+        except (OknoError, OSError) as error:
+            progress.say(str(error))
             await asyncio.sleep(_RESTART_PAUSE_SECONDS)
 
 
@@ -252,7 +274,7 @@ async def _poll(
 
 
 def _readiness(settings: Settings) -> Mapping[str, Any] | None:
-    connection = http.client.HTTPConnection("127.0.0.1", settings.http.port, timeout=2)
+    connection = http.client.HTTPConnection(_reachable(settings.http.host), settings.http.port, timeout=2)
     try:
         connection.request("GET", "/readyz")
         state = json.loads(connection.getresponse().read())
@@ -261,6 +283,17 @@ def _readiness(settings: Settings) -> Mapping[str, Any] | None:
         return None
     finally:
         connection.close()
+
+
+def _reachable(host: str) -> str:
+    """An address of this machine at which a server on `host` answers: one that listens everywhere does on the loopback."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    if not address.is_unspecified:
+        return host
+    return "127.0.0.1" if address.version == 4 else "::1"
 
 
 @contextmanager
@@ -276,7 +309,7 @@ def _only_one(data_dir: Path) -> Iterator[None]:
 
 
 def _check_port(settings: Settings) -> None:
-    with socket.socket() as probe:
+    with socket.socket(socket.AF_INET6 if ":" in settings.http.host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((settings.http.host, settings.http.port))

@@ -2,13 +2,13 @@
 
 import asyncio
 import contextlib
-import signal
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import structlog
 
 from okno.errors import Conflict, OknoError
+from okno.processes import stop_asked
 from okno.settings import Settings
 from okno.wiring import Services, open_services
 
@@ -51,9 +51,7 @@ JOBS = (
 
 async def work(settings: Settings) -> None:
     """Works until SIGTERM."""
-    stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    stop = stop_asked()
     async with (
         open_services(settings, application_name="okno-worker") as services,
         asyncio.TaskGroup() as tasks,

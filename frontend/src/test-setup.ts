@@ -1,6 +1,9 @@
 /** What jsdom lacks and the components ask for. */
-import { cleanup } from "@testing-library/react";
+import { cleanup, configure } from "@testing-library/react";
 import { afterEach } from "vitest";
+
+// Patient: a condition that comes is waited for, on a busy machine too; one that does not, fails all the same.
+configure({ asyncUtilTimeout: 10_000 });
 
 class NoObserver {
   observe() {

@@ -63,7 +63,8 @@ def test_a_token_stands_on_the_last_line_of_its_own_stream(deployment: Deploymen
     assert "anna.sorokina" in result.stderr
     assert lines[-1] not in result.stderr
     me = deployment.stack.graphql(lines[-1], "{ me { login roles } }")["data"]["me"]
-    assert me == {"login": "anna.sorokina", "roles": ["support", "domain_operator"]}
+    assert me["login"] == "anna.sorokina"
+    assert set(me["roles"]) == {"support", "domain_operator"}
 
 
 def test_demo_people_are_listed_one_a_line_login_first(deployment: Deployment) -> None:
@@ -257,7 +258,7 @@ def test_help_names_every_command_and_what_it_is_for(deployment: Deployment) -> 
         ),
     ):
         assert re.search(rf"^  {command} +\w", text, re.MULTILINE), command
-        assert "Usage:" in okno(deployment, command, "--help")
+    assert "--scope" in okno(deployment, "token", "issue", "--help")
     assert "launch" in refused(deployment, "launch")
     assert "--wrong" in refused(deployment, "--wrong")
 

@@ -1,7 +1,9 @@
 """One deployment and one real browser for all browser tests; what is asked of the systems is asked past Okno."""
 
+import json
 import os
 import re
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
@@ -85,6 +87,10 @@ def console() -> Complaints:
     return Complaints()
 
 
+class SessionEnd(Protocol):
+    def __call__(self, page: Page) -> None: ...
+
+
 class NewContext(Protocol):
     def __call__(self, **options: object) -> BrowserContext: ...
 
@@ -149,6 +155,28 @@ def signed_in(new_context: NewContext, stack: stacks.Stack) -> SignedIn:
         return context.new_page()
 
     return make
+
+
+@pytest.fixture
+def end_session(stack: stacks.Stack, systems: Systems) -> SessionEnd:
+    """Ends the session of a page on the server, and waits until the server has noticed; the browser knows nothing of it."""
+
+    def end(page: Page) -> None:
+        cookie = next(each for each in page.context.cookies() if each["name"] == "okno_session")
+        systems.end_sessions(page.context.request.get("/auth/session").json()["login"])
+        headers = {"cookie": f"{cookie['name']}={cookie['value']}"}
+        while stack_says(stack, headers)["signedIn"]:
+            pass
+
+    return end
+
+
+def stack_says(stack: stacks.Stack, headers: dict[str, str]) -> dict[str, object]:
+    """Whose session the server takes it for."""
+    request = urllib.request.Request(f"{stack.url}/auth/session", headers=headers)  # noqa: S310 - own server
+    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+        session: dict[str, object] = json.loads(answer.read())
+        return session
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ from strawberry.relay import to_base64
 from tests.stack import Stack
 
 PEOPLE = "ou=people,dc=okno,dc=example"
+GROUPS = "ou=groups,dc=okno,dc=example"
 # Up to here people are fixed ones, which tests share; behind them each belongs to the test that took it.
 LAST_FIXED = 100018
 LOCKING_FAILURES = 5
@@ -50,13 +51,19 @@ class Systems:
     def domain(self, login: str) -> dict[str, Any]:
         """The account as the directory server has it: attributes, each a list of values."""
         with self._administrator() as connection:
-            connection.search(
-                f"uid={login},{PEOPLE}", "(objectClass=*)", ldap3.BASE, attributes=DOMAIN_ATTRIBUTES
-            )
-            return {
-                name: [value.decode() for value in values]
-                for name, values in connection.response[0]["raw_attributes"].items()
-            }
+            return self._search(
+                connection, f"uid={login},{PEOPLE}", ldap3.BASE, "(objectClass=*)", DOMAIN_ATTRIBUTES
+            )[0]
+
+    def groups(self) -> list[str]:
+        """Names of all groups of the domain."""
+        with self._administrator() as connection:
+            found = self._search(connection, GROUPS, ldap3.LEVEL, "(objectClass=groupOfNames)", ["cn"])
+            return sorted(name for group in found for name in group["cn"])
+
+    def groups_of(self, login: str) -> list[str]:
+        """Names of the groups an account is in."""
+        return sorted(dn.split(",")[0].removeprefix("cn=") for dn in self.domain(login).get("memberOf", []))
 
     def equipment(self, number: str) -> list[dict[str, Any]]:
         """What the employee was given, as the equipment database has it."""
@@ -67,7 +74,7 @@ class Systems:
         )
 
     def is_locked(self, login: str) -> bool:
-        return self.domain(login).get("pwdAccountLockedTime", []) != []
+        return bool(self.domain(login).get("pwdAccountLockedTime"))
 
     def lock(self, login: str) -> None:
         """Locks an account as it happens in life: by wrong passwords."""
@@ -83,8 +90,8 @@ class Systems:
     def unlock(self, login: str) -> None:
         """Unlocks an account, as another administrator would."""
         with self._administrator() as connection:
-            connection.modify(f"uid={login},{PEOPLE}", {"pwdAccountLockedTime": [(ldap3.MODIFY_DELETE, [])]})
-            assert connection.result["description"] == "success"
+            changes: Any = {"pwdAccountLockedTime": [(ldap3.MODIFY_DELETE, [])]}
+            assert connection.modify(f"uid={login},{PEOPLE}", changes), connection.result
         assert not self.is_locked(login)
 
     def somebody(self, country: str = "RU") -> dict[str, Any]:
@@ -119,9 +126,7 @@ class Systems:
     @cached_property
     def _environment(self) -> dict[str, str]:
         lines = (self._stack.data_dir / "run.env").read_text().splitlines()
-        secrets: dict[str, str] = json.loads(
-            (self._stack.data_dir / "keys" / "sandbox.json").read_text()
-        )
+        secrets: dict[str, str] = json.loads((self._stack.data_dir / "keys" / "sandbox.json").read_text())
         return secrets | dict(line.split("=", 1) for line in lines)
 
     @cached_property
@@ -154,6 +159,15 @@ class Systems:
             yield connection
         finally:
             connection.unbind()
+
+    def _search(
+        self, connection: ldap3.Connection, base: str, scope: Any, text: str, attributes: list[str]
+    ) -> list[dict[str, Any]]:
+        connection.search(base, text, scope, attributes=attributes)
+        return [
+            {name: [value.decode() for value in values] for name, values in entry["raw_attributes"].items()}
+            for entry in connection.response or []
+        ]
 
     def _rows(self, dsn: str, statement: str, *arguments: object) -> list[dict[str, Any]]:
         async def ask() -> list[dict[str, Any]]:

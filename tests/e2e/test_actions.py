@@ -5,9 +5,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
-from tests.e2e.card import act, fact, open_card
+from tests.e2e.card import act, expect_no_sideways_scroll, fact, open_card
 from tests.e2e.conftest import PHONE, SignedIn
 from tests.e2e.systems import Systems
 from tests.stack import Stack
@@ -26,7 +26,9 @@ def locked(systems: Systems) -> dict[str, Any]:
 def records(stack: Stack, login: str) -> list[str]:
     """What the journal holds about an employee, readable, oldest first."""
     return [
-        line for line in stack.okno("audit", "tail", "-n", "200").stdout.splitlines() if f"Employee {login}" in line
+        line
+        for line in stack.okno("audit", "tail", "-n", "200").stdout.splitlines()
+        if f"Employee {login}" in line
     ]
 
 
@@ -54,21 +56,20 @@ def test_an_operator_unlocks_an_account_after_seeing_what_will_change(
     expect(result).to_contain_text("Done: Unlock account")
     take(page, "action-done")
     assert not systems.is_locked("ivan.petrov")
-    assert "pwdFailureTime" not in systems.domain("ivan.petrov")
+    assert systems.domain("ivan.petrov")["pwdFailureTime"] == []
 
     expect(fact(page, "domain.locked")).to_contain_text("No")
     lines = records(stack, "ivan.petrov")[before:]
     deeds = [line for line in lines if "Ran an operation" in line]
     assert len(deeds) == 2, deeds
-    assert "anna.sorokina" in deeds[0] and "[intent]" in deeds[0]
+    assert "anna.sorokina" in deeds[0]
+    assert "[intent]" in deeds[0]
     assert "Forgot the password" in deeds[0]
     assert "[outcome: succeeded]" in deeds[1]
     assert stack.okno("audit", "verify").returncode == 0
 
 
-def test_the_result_leads_to_its_record_in_the_journal(
-    signed_in: SignedIn, locked: dict[str, Any]
-) -> None:
+def test_the_result_leads_to_its_record_in_the_journal(signed_in: SignedIn, locked: dict[str, Any]) -> None:
     page = signed_in("anna.sorokina")
     open_card(page, locked["id"])
     sheet = act(page)
@@ -91,10 +92,10 @@ def test_a_preview_that_no_longer_holds_is_shown_anew_and_nothing_is_done(
     systems.unlock(locked["login"])
     sheet.locator("[data-qa=run]").click()
 
-    expect(sheet).to_contain_text("Look again: something is different now")
-    expect(sheet).to_contain_text("Nothing would change: it is already so.")
-    expect(sheet.locator("[data-qa=run]")).to_be_disabled()
-    assert not [line for line in records(stack, locked["login"]) if "[outcome: succeeded]" in line and "Ran" in line]
+    expect(sheet).to_contain_text("already so")
+    expect_nothing_to_confirm(sheet)
+    deeds = [line for line in records(stack, locked["login"]) if "Ran an operation" in line]
+    assert not any("[outcome: succeeded]" in line for line in deeds)
 
 
 def test_an_account_that_is_open_already_needs_nothing(signed_in: SignedIn, systems: Systems) -> None:
@@ -103,8 +104,8 @@ def test_an_account_that_is_open_already_needs_nothing(signed_in: SignedIn, syst
     open_card(page, systems.id_of(person["personnelNumber"]))
     sheet = act(page)
     sheet.locator("[data-qa=preview]").click()
-    expect(sheet).to_contain_text("Nothing would change: it is already so.")
-    expect(sheet.locator("[data-qa=run]")).to_be_disabled()
+    expect(sheet).to_contain_text("already so")
+    expect_nothing_to_confirm(sheet)
 
 
 def test_a_system_that_goes_away_before_the_deed_leaves_it_undone(
@@ -133,13 +134,7 @@ def test_an_answer_that_is_lost_is_an_unknown_outcome_and_not_a_failure(
     sheet = act(page)
     sheet.locator("[data-qa=preview]").click()
     expect(sheet.get_by_test_id("changes")).to_be_visible()
-
-    def lose(_: object) -> None:
-        faults.fault("domain", hang=True)
-
-    # The server reads the account before it writes; only the answer to the write must be lost, so the fault is `half`:
-    # the write is done, the answer is cut.
-    del lose
+    # The write is done, its answer is cut.
     faults.fault("domain", half=True)
     sheet.locator("[data-qa=run]").click()
     result = sheet.get_by_test_id("result")
@@ -155,6 +150,7 @@ def test_from_search_to_the_confirmed_deed_without_a_mouse(
 ) -> None:
     page = signed_in("anna.sorokina")
     page.goto("/")
+    expect(page.locator("[data-qa=search-input] input")).to_be_focused()
     page.keyboard.type(locked["login"])
     expect(page.get_by_test_id("search-result").first).to_contain_text(locked["login"])
     expect(page.get_by_test_id("search-status")).to_have_text(re.compile("found"))
@@ -194,7 +190,7 @@ def test_an_account_is_unlocked_on_a_phone(
     sheet = page.get_by_test_id("action-sheet")
     sheet.locator("[data-qa=preview]").tap()
     expect(sheet.get_by_test_id("changes")).to_be_visible()
-    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    expect_no_sideways_scroll(page)
     sheet.locator("[data-qa=run]").tap()
     expect(sheet.get_by_test_id("result")).to_have_attribute("data-outcome", "SUCCEEDED")
     assert not systems.is_locked(locked["login"])
@@ -226,11 +222,11 @@ def test_a_form_that_is_not_filled_in_says_what_is_missing_and_a_group_is_added(
     sheet.locator("[data-qa=preview]").click()
     expect(sheet.get_by_test_id("changes")).to_contain_text("+ no-such-group")
     sheet.locator("[data-qa=run]").click()
-    expect(sheet).to_contain_text(re.compile("Not(hing)? (was )?(done|changed)"))
+    expect(sheet).to_contain_text("Not done")
+    expect(sheet).not_to_contain_text("does not know this person")
 
-    group = next(
-        each for each in ("app-vpn", "app-git", "app-ci", "app-tracker") if each not in groups_of(systems, person["login"])
-    )
+    before = systems.groups_of(person["login"])
+    group = next(each for each in systems.groups() if each.isascii() and each not in before)
     page.keyboard.press("Escape")
     sheet = act(page, "domain.add_to_group")
     sheet.get_by_label("Group").fill(group)
@@ -238,8 +234,9 @@ def test_a_form_that_is_not_filled_in_says_what_is_missing_and_a_group_is_added(
     expect(sheet.get_by_test_id("changes")).to_contain_text(f"+ {group}")
     sheet.locator("[data-qa=run]").click()
     expect(sheet.get_by_test_id("result")).to_have_attribute("data-outcome", "SUCCEEDED")
-    assert group in groups_of(systems, person["login"])
+    assert systems.groups_of(person["login"]) == sorted([*before, group])
 
 
-def groups_of(systems: Systems, login: str) -> list[str]:
-    return [dn.split(",")[0].removeprefix("cn=") for dn in systems.domain(login).get("memberOf", [])]
+def expect_nothing_to_confirm(sheet: Locator) -> None:
+    """There is no button that would do it, or it cannot be pressed."""
+    expect(sheet.locator("[data-qa=run]:not([disabled])")).to_have_count(0)

@@ -16,6 +16,7 @@ pytestmark = pytest.mark.xdist_group("stack")
 def page(signed_in: SignedIn) -> Page:
     page = signed_in("anna.sorokina")
     page.goto("/")
+    expect(field(page)).to_be_focused()
     return page
 
 
@@ -27,12 +28,19 @@ def found(page: Page, text: str) -> Locator:
     return page.get_by_test_id("search-result").filter(has_text=text)
 
 
-@pytest.mark.parametrize(
-    "typed", ["Петров Ив", "petrov iv", "ivan.petrov", "иван петр", "+7 495 739-00-22", "7390022"]
-)
+@pytest.mark.parametrize("typed", ["Петров Ив", "petrov iv", "ivan.petrov", "иван петр", "IVAN petrov"])
 def test_an_employee_is_found_by_what_one_knows(page: Page, typed: str) -> None:
     field(page).fill(typed)
     expect(found(page, "ivan.petrov")).to_contain_text("Иван Петров")
+
+
+def test_an_employee_is_found_by_phone_however_it_is_written(page: Page, systems: Systems) -> None:
+    phone = systems.hr("100010")["workPhone"]
+    spaced = f"{phone[:2]} ({phone[2:5]}) {phone[5:8]}-{phone[8:10]}-{phone[10:]}"
+    for typed in (phone, spaced, phone[-7:]):
+        field(page).fill(typed)
+        expect(found(page, "ivan.petrov")).to_be_visible()
+        expect(found(page, "ivan.petrov").locator("mark").first).to_be_visible()
 
 
 def test_one_letter_does_not_search_and_a_hint_tells_how(page: Page) -> None:
@@ -57,7 +65,7 @@ def test_nobody_found_says_what_else_to_try(page: Page) -> None:
 
 
 def test_arrows_and_enter_open_the_chosen_one(page: Page, systems: Systems) -> None:
-    page.keyboard.type("ов")
+    page.keyboard.type("ив")
     results = page.get_by_test_id("search-result")
     expect(results.nth(2)).to_be_visible()
     expect(results.nth(0)).to_have_attribute("aria-selected", "true")
@@ -100,15 +108,16 @@ def test_escape_clears_the_field(page: Page) -> None:
     expect(page.get_by_test_id("search-hint")).to_be_visible()
 
 
-def test_what_one_may_not_know_is_not_found_by_it(page: Page, signed_in: SignedIn) -> None:
+def test_what_one_may_not_know_is_not_found_by_it(page: Page, systems: Systems) -> None:
     """Anna serves the CIS: of a colleague in Lagos she may know the name, not the login or the phone."""
     field(page).fill("Amina Okafor")
     colleague = found(page, "Amina Okafor")
     expect(colleague).to_be_visible()
     expect(colleague).not_to_contain_text("amina.okafor")
     expect(colleague).not_to_contain_text("+234")
-    field(page).fill("amina.okafor@")
-    expect(page.get_by_test_id("no-results")).to_be_visible()
+    for secret in (systems.hr("100012")["workPhone"], "100012"):
+        field(page).fill(secret)
+        expect(page.get_by_test_id("no-results")).to_contain_text(secret)
 
 
 def test_the_command_palette_finds_people_and_pages(page: Page) -> None:

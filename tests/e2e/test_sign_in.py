@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e.card import act, open_card, settled
-from tests.e2e.conftest import Complaints, SignedIn
+from tests.e2e.conftest import Complaints, SessionEnd, SignedIn
 from tests.e2e.systems import Systems
 
 pytestmark = pytest.mark.xdist_group("stack")
@@ -60,7 +60,7 @@ def test_signing_out_leaves_nothing_behind(signed_in: SignedIn, systems: Systems
 
 
 def test_an_expired_session_asks_to_sign_in_and_leads_back_to_what_one_was_typing(
-    signed_in: SignedIn, systems: Systems, console: Complaints
+    signed_in: SignedIn, systems: Systems, console: Complaints, end_session: SessionEnd
 ) -> None:
     console.expect(EXPIRED)
     person = systems.somebody()
@@ -70,7 +70,7 @@ def test_an_expired_session_asks_to_sign_in_and_leads_back_to_what_one_was_typin
     place = page.url
     sheet = act(page)
     sheet.get_by_label("Reason").fill("asked by phone")
-    systems.end_sessions("anna.sorokina")
+    end_session(page)
     sheet.locator("[data-qa=preview]").click()
 
     expect(page.get_by_role("heading", name="Your session has ended")).to_be_visible()
@@ -82,13 +82,13 @@ def test_an_expired_session_asks_to_sign_in_and_leads_back_to_what_one_was_typin
 
 
 def test_an_expired_session_keeps_the_card_one_was_going_to(
-    signed_in: SignedIn, systems: Systems, console: Complaints
+    signed_in: SignedIn, systems: Systems, console: Complaints, end_session: SessionEnd
 ) -> None:
     console.expect(EXPIRED)
     page = signed_in("lucia.torres")
     page.goto("/")
     expect(page.get_by_test_id("search-hint")).to_be_visible()
-    systems.end_sessions("lucia.torres")
+    end_session(page)
     open_place = f"/people/{systems.id_of('100017')}"
     page.goto(open_place)
     page.get_by_test_id("sign-in-as-lucia.torres").click()
@@ -98,13 +98,13 @@ def test_an_expired_session_keeps_the_card_one_was_going_to(
 
 
 def test_another_person_who_signs_in_sees_nothing_of_the_former_one(
-    signed_in: SignedIn, systems: Systems, console: Complaints
+    signed_in: SignedIn, systems: Systems, console: Complaints, end_session: SessionEnd
 ) -> None:
     console.expect(EXPIRED)
     page = signed_in("kwame.mensah")
     page.goto("/people?q=okafor")
     expect(page.get_by_test_id("search-result").first).to_contain_text("+234")
-    systems.end_sessions("kwame.mensah")
+    end_session(page)
     page.locator("[data-qa=search-input] input").fill("amina")
     page.get_by_test_id("sign-in-as-lucia.torres").click()
     expect(page.get_by_test_id("user-menu")).to_contain_text("Lucia Torres")

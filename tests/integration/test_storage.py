@@ -83,3 +83,49 @@ async def test_cyrillic_has_trigrams_and_case(postgres: EmbeddedPostgres, commit
 def test_a_url_of_another_database_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="postgresql://"):
         Database.connect("mysql://localhost/okno")
+
+
+async def test_a_full_pool_is_unavailable_and_not_an_error_of_okno(committed: Cloned) -> None:
+    database = Database.connect(committed.owner_url, pool_size=1, pool_timeout_seconds=0.05)
+    try:
+        async with database.transaction() as session:
+            await session.execute(text("SELECT 1"))
+            with pytest.raises(Unavailable, match="connections"):
+                await database.ping()
+        await database.ping()
+    finally:
+        await database.dispose()
+
+
+@pytest.mark.parametrize("problem", ["TooManyConnectionsError", "CannotConnectNowError"])
+async def test_a_server_that_takes_no_connection_now_is_unavailable(
+    committed: Cloned, problem: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(*args: object, **options: object) -> None:
+        raise getattr(asyncpg, problem)("not now")
+
+    database = Database.connect(committed.owner_url)
+    monkeypatch.setattr(asyncpg, "connect", refuse)
+    try:
+        with pytest.raises(Unavailable):
+            await database.ping()
+    finally:
+        await database.dispose()
+
+
+async def test_an_error_of_a_statement_never_quotes_its_parameters(committed: Cloned) -> None:
+    with pytest.raises(ProgrammingError) as caught:
+        async with committed.db.transaction() as session:
+            await session.execute(text("SELECT nothing_there, :value"), {"value": "a personal value"})
+    assert "a personal value" not in str(caught.value)
+
+
+async def test_a_wrong_password_is_told_without_a_trace_and_without_the_password(committed: Cloned) -> None:
+    before, _, host = committed.app_url.partition("@")
+    database = Database.connect(f"{before.rpartition(':')[0]}:wrong-one@{host}", role=None)
+    try:
+        with pytest.raises(Unavailable, match="does not let Okno in") as caught:
+            await database.ping()
+        assert "wrong-one" not in str(caught.value)
+    finally:
+        await database.dispose()

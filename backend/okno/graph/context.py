@@ -45,6 +45,10 @@ class Context:
 
     def __post_init__(self) -> None:
         self.gate = Gate(self.services.policy, self.actor)
+        self.forget_reads()
+
+    def forget_reads(self) -> None:
+        """Begins with empty loaders: what was read before a change may no longer be so."""
         self.loaders = Loaders(
             self.actor, self.gate, self.services.people, self.services.sources, self.services.journal
         )

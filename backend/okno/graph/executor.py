@@ -35,7 +35,7 @@ class GatedExecutor(StrawberryGraphQLCoreExecutionContext):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         # employee → (label, fields of a recorded level that were resolved)
-        self.sensitive_reads: dict[UUID, tuple[str, set[str]]] = {}
+        self.sensitive_reads: dict[UUID, tuple[str | None, set[str]]] = {}
 
     def prepare(self, *, may_introspect: bool = True) -> Plan:
         """Plans the operation; nothing is resolved yet.
@@ -153,5 +153,7 @@ class GatedExecutor(StrawberryGraphQLCoreExecutionContext):
         facts: Mapping[str, object] | None = getattr(source, "facts", None)
         subject = facts.get("id") if facts else None
         if isinstance(subject, UUID):
-            _, fields = self.sensitive_reads.setdefault(subject, (source.subject_label, set()))
+            may_name = self.context_value.gate.reads(facts, "Employee", "login")
+            label = source.subject_label if may_name else None
+            _, fields = self.sensitive_reads.setdefault(subject, (label, set()))
             fields.add(f"{selection.type_name}.{selection.field_name}")

@@ -48,16 +48,24 @@ class Gate:
     def decide(self, type_name: str, field_name: str) -> Decision:
         """The decision for a field of a type. What no rule covers is denied."""
         action = "write" if type_name == "Mutation" else "read"
-        key = (action, self.policy.resource_of(type_name))
-        table = self._tables.get(key)
+        table = self._table(action, self.policy.resource_of(type_name))
+        return table.decide(f"{type_name}.{field_name}")
+
+    def may_use(self, permission: str) -> bool:
+        """Whether the actor has a page or an ability, such as introspection.use."""
+        return self._table("use", "Okno").decide(permission).outcome is Outcome.ALLOW
+
+    def _table(self, action: str, resource: str) -> Table:
+        """The decisions of one action and resource; rules that cannot be compiled for these rights deny everything."""
+        table = self._tables.get((action, resource))
         if table is None:
             try:
-                table = self.policy.table(self.actor.rights, *key)
+                table = self.policy.table(self.actor.rights, action, resource)
             except PolicyError as error:
-                log.error("gate.policy_broken", action=action, resource=key[1], cause=str(error))
+                log.error("gate.policy_broken", action=action, resource=resource, cause=str(error))
                 table = Table({})
-            self._tables[key] = table
-        return table.decide(f"{type_name}.{field_name}")
+            self._tables[action, resource] = table
+        return table
 
     def rows(self, type_name: str, decision: Decision) -> RowDecision:
         """The row-wise form of a conditional decision, shared by all fields with the same condition."""
@@ -76,7 +84,11 @@ class Gate:
 
     def sees(self, facts: Mapping[str, object], type_name: str = "Employee") -> bool:
         """Whether the object exists for the actor at all: who may not read its id is told that there is none."""
-        decision = self.decide(type_name, "id")
+        return self.reads(facts, type_name, "id")
+
+    def reads(self, facts: Mapping[str, object], type_name: str, field_name: str) -> bool:
+        """Whether the actor may read the field of the row with these facts."""
+        decision = self.decide(type_name, field_name)
         if decision.outcome is Outcome.CONDITIONAL:
             return self.rows(type_name, decision).decide(facts) is not None
         return decision.outcome is Outcome.ALLOW

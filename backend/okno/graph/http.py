@@ -16,13 +16,13 @@ from starlette.staticfiles import StaticFiles
 from okno.errors import OknoError, Unauthenticated
 from okno.graph.context import Services
 from okno.graph.errors import INTERNAL, error_body
+from okno.graph.gate import Gate
 from okno.graph.limits import DEFAULT_LIMITS, Limits
 from okno.graph.negotiation import GRAPHQL_JSON, JSON, negotiate, prefers_html
 from okno.graph.schema import Graph
 from okno.graph.server import Answer, GraphServer, Operation
 from okno.identity.http import SessionMiddleware, find_actor, get_actor
 from okno.identity.service import Identity
-from okno.policy.service import Outcome
 
 PATH = "/graphql"
 EXPLORER_PERMISSION = "graphiql.use"
@@ -121,8 +121,7 @@ class GraphEndpoint:
             actor = None
         if actor is None:
             return RedirectResponse(f"/?next={PATH}", status_code=303)
-        table = self._server.services.policy.table(actor.rights, "use", "Okno")
-        if table.decide(EXPLORER_PERMISSION).outcome is not Outcome.ALLOW:
+        if not Gate(self._server.services.policy, actor).may_use(EXPLORER_PERMISSION):
             raise _BadRequest("The policy does not let you use the explorer.", code="DENIED", status=403)
         headers = {
             "Cache-Control": "no-store",

@@ -46,10 +46,17 @@ class Loaders:
         return await self._employees.load((self._actor_id, person_id))
 
     async def managers(self, person_id: UUID) -> list[Employee]:
-        """The managers that the actor may know of, the nearest first."""
-        return [
-            e for person in await self._managers.load((self._actor_id, person_id)) if (e := self.see(person))
-        ]
+        """The managers that the actor may know of, the nearest first.
+
+        The chain ends with whose own manager the actor may not read: asked one by one, it would end there too.
+        """
+        found: list[Employee] = []
+        for person in await self._managers.load((self._actor_id, person_id)):
+            if employee := self.see(person):
+                found.append(employee)
+            if not self._gate.reads(person.facts(), "Employee", "manager"):
+                break
+        return found
 
     async def section(self, source_id: str, person: Person) -> SectionResult:
         """What the source says about the person; asked at most once in a request."""

@@ -24,11 +24,13 @@ PYTHON_TYPES: Mapping[str, Any] = {
     "strings": list[str],
 }
 
+VALUE_PREFIX = "value_"
+
 
 class SectionValue:
-    """A section, or an object in it, of one employee. Fields are looked up by their GraphQL names.
+    """A section, or an object in it, of one employee. A field is the attribute `VALUE_PREFIX` + its GraphQL name.
 
-    It carries the facts of its employee, so that the gate decides each field of it by the row it belongs to.
+    The prefix keeps a manifest free in its names: no field is taken for `facts` or for a keyword of Python. It carries the facts of its employee, so that the gate decides each field of it by the row it belongs to.
     """
 
     __slots__ = ("data", "facts", "meta", "subject_label")
@@ -46,9 +48,9 @@ class SectionValue:
         self.meta = meta
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):  # the executor asks objects for __await__ and the like
+        if not name.startswith(VALUE_PREFIX):  # the executor asks objects for __await__ and the like
             raise AttributeError(name)
-        return self.data.get(name)
+        return self.data.get(name[len(VALUE_PREFIX) :])
 
 
 Converter = Callable[[Any, Mapping[str, object], str], Any]
@@ -103,6 +105,7 @@ def build_sections(manifests: Mapping[str, SourceManifest]) -> dict[str, Section
                 "meta",
                 SectionMeta,
                 "State of this section: where it comes from, how old it is, what went wrong.",
+                attribute="meta",
             )
         ]
         for field in section.fields:
@@ -159,9 +162,11 @@ def _text(title: Mapping[str, str]) -> str:
     return title.get("en") or next(iter(title.values()))
 
 
-def _field(name: str, annotation: Any, description: str) -> StrawberryField:
+def _field(
+    name: str, annotation: Any, description: str, *, attribute: str | None = None
+) -> StrawberryField:
     return StrawberryField(
-        python_name=name,
+        python_name=attribute or VALUE_PREFIX + name,
         graphql_name=name,
         type_annotation=StrawberryAnnotation(annotation),
         description=description,

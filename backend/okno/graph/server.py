@@ -21,7 +21,6 @@ from okno.graph.executor import GatedExecutor
 from okno.graph.limits import DEFAULT_LIMITS, Limits
 from okno.graph.schema import Graph
 from okno.identity.model import Actor
-from okno.policy.service import Outcome
 
 INTROSPECTION = "introspection.use"
 
@@ -72,7 +71,7 @@ class GraphServer:
         """
         reads = _SensitiveReads()
         prepared = [await self._prepare(context, operation, read_only=read_only) for operation in operations]
-        if any(isinstance(each, GatedExecutor) and each.is_mutation for each in prepared):
+        if any(_is_mutation(each) for each in prepared):
             answers = [await self._execute(context, each, reads) for each in prepared]
         else:
             answers = await asyncio.gather(*(self._execute(context, each, reads) for each in prepared))
@@ -86,7 +85,12 @@ class GraphServer:
                 "UNAVAILABLE",
                 context.request_id,
             )
-            return [Answer(body, error.http_status, request_error=True) for _ in operations]
+            withheld = Answer(body, error.http_status, request_error=True)
+            # Only what has to be recorded is withheld: how a mutation beside it ended must not be lost
+            return [
+                withheld if isinstance(each, GatedExecutor) and each.sensitive_reads else answer
+                for each, answer in zip(prepared, answers, strict=True)
+            ]
         return answers
 
     async def _prepare(
@@ -94,7 +98,7 @@ class GraphServer:
     ) -> GatedExecutor | Answer:
         """The operation with its plan, or why it cannot be executed."""
         request_id = context.request_id
-        curious = self._may_introspect(context)
+        curious = context.gate.may_use(INTROSPECTION)
         document = self._documents.read(operation.query, hide_suggestions=not curious)
         if document.node is None:
             return _refused(document.errors, request_id, document.code)
@@ -132,6 +136,8 @@ class GraphServer:
         result = executed if isinstance(executed, ExecutionResult) else await cast(Awaitable[Any], executed)
         assert isinstance(result, ExecutionResult)
         reads.add(executor.sensitive_reads)
+        if executor.is_mutation:
+            context.forget_reads()
         body: dict[str, Any] = {"data": result.data}
         if result.errors:
             body["errors"] = format_errors(result.errors, context.request_id, code="GRAPHQL_EXECUTION_FAILED")
@@ -156,18 +162,14 @@ class GraphServer:
             )
         )
 
-    def _may_introspect(self, context: Context) -> bool:
-        table = context.policy.table(context.actor.rights, "use", "Okno")
-        return table.decide(INTROSPECTION).outcome is Outcome.ALLOW
-
 
 class _SensitiveReads:
     """Whose fields of a recorded level one request has resolved."""
 
     def __init__(self) -> None:
-        self.by_subject: dict[UUID, tuple[str, set[str]]] = {}
+        self.by_subject: dict[UUID, tuple[str | None, set[str]]] = {}
 
-    def add(self, reads: Mapping[UUID, tuple[str, set[str]]]) -> None:
+    def add(self, reads: Mapping[UUID, tuple[str | None, set[str]]]) -> None:
         for subject, (label, fields) in reads.items():
             self.by_subject.setdefault(subject, (label, set()))[1].update(fields)
 
@@ -189,6 +191,10 @@ class _SensitiveReads:
             for subject, (label, fields) in sorted(self.by_subject.items())
         ]
         return replace(event, detail={"employees": employees})
+
+
+def _is_mutation(prepared: GatedExecutor | Answer) -> bool:
+    return isinstance(prepared, GatedExecutor) and prepared.is_mutation
 
 
 def _refused(errors: Sequence[GraphQLError], request_id: str, code: str) -> Answer:

@@ -142,6 +142,11 @@ class EmbeddedPostgres:
             f"postgresql://{user}:{password}@/{database}?host={quote(str(self._socket_directory()), safe='')}"
         )
 
+    @property
+    def address(self) -> str:
+        """Where the server listens, for those who bring their own user and password."""
+        return f"postgresql:///?host={quote(str(self._socket_directory()), safe='')}"
+
     async def ensure_roles(self) -> None:
         """Creates the owner and the application's role, or sets their passwords again."""
         connection = await asyncpg.connect(self.url("postgres", SUPERUSER))
@@ -178,7 +183,9 @@ class EmbeddedPostgres:
             await connection.close()
 
     def _create_cluster(self, user: str | None) -> None:
-        shutil.rmtree(self._cluster, ignore_errors=True)  # a start that was cut off leaves half a cluster
+        # made beside its place: a start that is cut off leaves half a cluster, with PG_VERSION, which initdb writes first
+        unfinished = self._cluster.with_name("cluster.new")
+        shutil.rmtree(unfinished, ignore_errors=True)
         with tempfile.NamedTemporaryFile("w", prefix="okno-", delete=False) as file:
             file.write(self._password(SUPERUSER))
         try:
@@ -187,7 +194,7 @@ class EmbeddedPostgres:
             result = subprocess.run(
                 [
                     str(_binaries() / "initdb"),
-                    f"--pgdata={self._cluster}",
+                    f"--pgdata={unfinished}",
                     f"--username={SUPERUSER}",
                     "--encoding=UTF8",
                     "--locale=C",
@@ -207,14 +214,20 @@ class EmbeddedPostgres:
             os.unlink(file.name)
         if result.returncode != 0:
             raise ConfigurationError(f"initdb failed in {self._directory}: {result.stderr.strip()[-500:]}")
+        unfinished.replace(self._cluster)
 
     def _password(self, role: str) -> str:
         file = self._directory / "passwords" / role
         if not file.exists():
             file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            # whole or not at all, and of two processes at once the first one's stays
+            fresh = file.with_name(f".{role}.{secrets.token_hex(4)}")
+            descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "w") as out:
                 out.write(secrets.token_hex(24))
+            with contextlib.suppress(FileExistsError):
+                os.link(fresh, file)
+            fresh.unlink()
         return file.read_text()
 
     def _socket_directory(self) -> Path:
@@ -227,9 +240,10 @@ class EmbeddedPostgres:
     def _postmaster(self) -> psutil.Process | None:
         try:
             process = psutil.Process(int(self._postmaster_says(0)))
-            # after a crash the number may belong to any other process, or to a corpse that nobody has asked about yet
-            alive = process.name() == "postgres" and process.status() != psutil.STATUS_ZOMBIE
-            return process if alive else None
+            # after a crash the number may belong to any other process, also to another PostgreSQL, or to a corpse that
+            # nobody has asked about yet
+            ours = process.name() == "postgres" and str(self._cluster) in process.cmdline()
+            return process if ours and process.status() != psutil.STATUS_ZOMBIE else None
         except (ValueError, psutil.Error):
             return None
 
@@ -239,11 +253,6 @@ class EmbeddedPostgres:
             return (self._cluster / "postmaster.pid").read_text().split("\n")[line].strip()
         except (OSError, IndexError):
             return ""
-
-
-def embedded_urls(server: EmbeddedPostgres) -> dict[str, str]:
-    """The environment by which processes reach Okno's database on the embedded server."""
-    return {"DATABASE_URL": server.url(DATABASE, OWNER), "OKNO_APP_DATABASE_URL": server.url(DATABASE, APP)}
 
 
 def _binaries() -> Path:

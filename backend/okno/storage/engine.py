@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
 
 from okno.errors import ConfigurationError, Unavailable
@@ -13,6 +14,7 @@ APP_ROLE = "okno_app"
 
 # SQLSTATE classes of "the server is not there": 08 connection, 57P0x shutdown, 53 out of resources, 25006 read-only
 _GONE = ("08", "57P", "53", "25006")
+_NOT_LET_IN = ("28", "3D000")  # wrong login or password, no such database
 
 
 class Database:
@@ -24,7 +26,13 @@ class Database:
 
     @classmethod
     def connect(
-        cls, url: str, *, role: str | None = APP_ROLE, pool_size: int = 10, application_name: str = "okno"
+        cls,
+        url: str,
+        *,
+        role: str | None = APP_ROLE,
+        pool_size: int = 10,
+        pool_timeout_seconds: float = 5.0,
+        application_name: str = "okno",
     ) -> "Database":
         """Opens a pool lazily; nothing is connected yet.
 
@@ -41,8 +49,9 @@ class Database:
             "postgresql+asyncpg://" + url.split("://", 1)[1],
             pool_size=pool_size,
             max_overflow=0,
-            pool_timeout=5,
+            pool_timeout=pool_timeout_seconds,
             pool_pre_ping=True,
+            hide_parameters=True,  # they are personal, and an error's text goes to the log
             connect_args={"server_settings": server_settings, "timeout": 5, "command_timeout": 30},
         )
         return cls(engine)
@@ -57,8 +66,8 @@ class Database:
         """One transaction: committed when the block ends, rolled back when it raises.
 
         Raises:
-            Unavailable: the server cannot be reached, shuts down or is read-only. Whether a commit that was under
-                way took effect is then not known to the caller.
+            Unavailable: the server cannot be reached, shuts down, is read-only or lets Okno not in, or all connections
+                are taken. Whether a commit that was under way took effect is then not known to the caller.
         """
         try:
             if self._connection is not None:
@@ -69,7 +78,15 @@ class Database:
                 session = AsyncSession(self._engine, expire_on_commit=False)
             async with session, session.begin():
                 yield session
-        except (OperationalError, InterfaceError, DBAPIError) as error:
+        except PoolTimeout as error:
+            raise Unavailable(
+                "All connections to the database are taken; nothing was changed. Try again in a moment."
+            ) from error
+        except DBAPIError as error:
+            if _sqlstate(error).startswith(_NOT_LET_IN):
+                raise Unavailable(
+                    "The database does not let Okno in; check the login and the database of DATABASE_URL."
+                ) from error
             if is_gone(error):
                 raise Unavailable(
                     "The database does not answer; nothing was changed. Try again in a moment."
@@ -98,8 +115,11 @@ def is_gone(error: BaseException) -> bool:
     """Whether the error says that the server went away rather than that the statement was wrong."""
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return True
+    if state := _sqlstate(error):
+        return state.startswith(_GONE)
     original = getattr(error, "orig", error)
-    state = getattr(original, "sqlstate", None)
-    if state is None:
-        return isinstance(original, OSError | TimeoutError) or isinstance(error, InterfaceError)
-    return str(state).startswith(_GONE)
+    return isinstance(original, OSError | TimeoutError) or isinstance(error, InterfaceError)
+
+
+def _sqlstate(error: BaseException) -> str:
+    return str(getattr(getattr(error, "orig", error), "sqlstate", None) or "")

@@ -24,6 +24,7 @@ test("ages are short, and never below zero when clocks differ", () => {
 test("money has as many digits as its currency", () => {
   expect(en.money(123450, "USD")).toBe("$1,234.50");
   expect(en.money(1234, "JPY")).toBe("¥1,234");
+  expect(en.money(100, "roubles")).toBe("1 roubles");
 });
 
 test("what is no moment and no country is shown as it is", () => {

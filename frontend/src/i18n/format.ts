@@ -83,9 +83,10 @@ export function createFormat(language: string): Format {
       return own.charAt(0).toLocaleUpperCase(code) + own.slice(1);
     },
     money: (minorUnits, currency) => {
+      // Well-formed codes that nobody knows are formatted too; anything else would throw.
+      if (!/^[A-Z]{3}$/.test(currency)) return `${number.format(minorUnits / 100)} ${currency}`;
       const style = new Intl.NumberFormat(language, { style: "currency", currency });
-      const digits = style.resolvedOptions().maximumFractionDigits ?? 2;
-      return style.format(minorUnits / 10 ** digits);
+      return style.format(minorUnits / 10 ** (style.resolvedOptions().maximumFractionDigits ?? 2));
     },
     list: (items) => list.format(items),
   };

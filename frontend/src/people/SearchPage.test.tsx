@@ -1,6 +1,6 @@
-import { screen, within } from "@testing-library/react";
+import { screen, waitFor, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
-import { expect, test, vi } from "vitest";
+import { expect, test } from "vitest";
 
 import { type Answer, renderInOkno, type Request } from "../test-kit";
 import SearchPage from "./SearchPage";
@@ -87,6 +87,6 @@ test("a failed search keeps what was typed and can be repeated", async () => {
   await user.type(field, "anna");
   expect((await screen.findByTestId("failed")).textContent).toContain("R-1");
   await user.click(screen.getByRole("button", { name: "Retry" }));
-  await vi.waitFor(() => expect(screen.getAllByRole("option")).toHaveLength(1));
+  await waitFor(() => expect(screen.getAllByRole("option")).toHaveLength(1));
   expect((field as HTMLInputElement).value).toBe("anna");
 });

@@ -1,4 +1,4 @@
-import { render, screen } from "@testing-library/react";
+import { render, screen, waitFor } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { afterEach, expect, test, vi } from "vitest";
 
@@ -114,6 +114,6 @@ test("when somebody else signs in, nothing of the former person's stays", async 
   server.valid = false;
   await userEvent.type(field, "ivan");
   await userEvent.click(await screen.findByTestId("sign-in-as-vera.lis"));
-  await vi.waitFor(() => expect(screen.getByTestId("user-menu").textContent).toContain("vera.lis"));
+  await waitFor(() => expect(screen.getByTestId("user-menu").textContent).toContain("vera.lis"));
   expect(field.isConnected).toBe(false);
 });
