@@ -20,7 +20,8 @@ COPY config config
 COPY policies policies
 COPY widgets widgets
 COPY --from=frontend /src/frontend/dist frontend/dist
-ENV OKNO_DATA_DIR=/var/lib/okno OKNO_SANDBOX=false PORT=8000 HOST=0.0.0.0 PYTHONUNBUFFERED=1
+# config/okno.toml says development, in which anybody signs in as anybody: nobody gets that by forgetting a variable
+ENV OKNO_MODE=production OKNO_DATA_DIR=/var/lib/okno OKNO_SANDBOX=false PORT=8000 HOST=0.0.0.0 PYTHONUNBUFFERED=1
 USER okno
 EXPOSE 8000
 CMD ["okno", "api"]

@@ -4,11 +4,15 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 
-PYTHON ?= $(shell command -v python3.12 || command -v python3.11 || command -v python3)
+# the first that runs and is of a supported version: a shim of pyenv may be there without the Python behind it
+PYTHON ?= $(shell for python in python3.12 python3.11 python3 python; do \
+	"$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' 2>/dev/null && echo "$$python" && break; done)
 BIN := .venv/bin
 STAMPS := .stamps
 FRONTEND_SOURCES := $(shell find frontend/src widgets -type f 2>/dev/null) $(wildcard frontend/*.json frontend/*.ts frontend/*.js frontend/*.html frontend/scripts/*) schema.graphql
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input
+# npm's own note of what it installed
+NODE_MODULES := frontend/node_modules/.package-lock.json
 NPM := npm --prefix frontend --no-update-notifier --loglevel=error
 
 .PHONY: help run test check format bench frontend schema lock clean test-python test-frontend test-tools
@@ -30,14 +34,14 @@ test: test-tools $(STAMPS)/python-dev frontend/dist/index.html test-frontend tes
 test-python: $(STAMPS)/python-dev frontend/dist/index.html
 	@$(BIN)/pytest $(PYTEST_ARGS)
 
-test-frontend: $(STAMPS)/npm
+test-frontend: $(NODE_MODULES)
 	@$(NPM) test
 
 # Debian packages of the tests: a browser and a real directory server
 test-tools:
 	@tests/install-tools.sh
 
-check: $(STAMPS)/python-dev $(STAMPS)/npm
+check: $(STAMPS)/python-dev $(NODE_MODULES)
 	@$(BIN)/ruff format --check --quiet . && echo "format        ok"
 	@$(BIN)/ruff check --quiet . && echo "lint          ok"
 	@$(BIN)/mypy --no-error-summary && echo "types         ok"
@@ -45,7 +49,7 @@ check: $(STAMPS)/python-dev $(STAMPS)/npm
 	@$(BIN)/okno check && echo "deployment    ok"
 	@$(NPM) run --silent check && echo "front end     ok"
 
-format: $(STAMPS)/python-dev $(STAMPS)/npm
+format: $(STAMPS)/python-dev $(NODE_MODULES)
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix . && $(NPM) run --silent format
 
 bench: $(STAMPS)/python-dev frontend/dist/index.html
@@ -66,12 +70,13 @@ frontend: frontend/dist/index.html
 clean:
 	rm -rf .venv $(STAMPS) frontend/node_modules frontend/dist build
 
-.venv/bin/python:
-	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] < (3, 13) else f"Okno needs Python 3.11 or 3.12, {sys.executable} is {sys.version.split()[0]}; set PYTHON=/path/to/python3.11")'
+# not .venv/bin/python: that is a link, and its time is that of the Python it leads to
+.venv/pyvenv.cfg:
+	@[ -n "$(PYTHON)" ] || { echo "Okno needs Python 3.11 or 3.12; none was found. Install one, or set PYTHON=/path/to/python3.12." >&2; exit 1; }
 	@echo "Making a Python environment in .venv …"
-	@$(PYTHON) -m venv .venv
+	@"$(PYTHON)" -m venv .venv
 
-$(STAMPS)/python: requirements.lock pyproject.toml | .venv/bin/python
+$(STAMPS)/python: requirements.lock pyproject.toml .venv/pyvenv.cfg
 	@echo "Installing Python packages (about a minute) …"
 	@$(PIP) --require-hashes --requirement requirements.lock
 	@$(PIP) --no-deps --no-build-isolation --editable .
@@ -82,13 +87,14 @@ $(STAMPS)/python-dev: requirements-dev.lock $(STAMPS)/python
 	@$(PIP) --require-hashes --requirement requirements-dev.lock
 	@touch $@
 
-$(STAMPS)/npm: frontend/package-lock.json
+$(NODE_MODULES): frontend/package-lock.json
 	@command -v node >/dev/null || { echo "Okno needs Node 20 or newer to build its web application; none was found." >&2; exit 1; }
+	@node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' || { echo "Okno needs Node 20 or newer to build its web application; $$(command -v node) is $$(node --version)." >&2; exit 1; }
 	@echo "Installing npm packages (about a minute) …"
 	@$(NPM) ci --no-audit --no-fund >/dev/null
-	@mkdir -p $(STAMPS) && touch $@
+	@touch $@
 
-frontend/dist/index.html: $(STAMPS)/npm $(FRONTEND_SOURCES)
+frontend/dist/index.html: $(NODE_MODULES) $(FRONTEND_SOURCES)
 	@echo "Building the web application …"
 	@mkdir -p $(STAMPS) && $(NPM) run --silent build >$(STAMPS)/frontend.log 2>&1 || { cat $(STAMPS)/frontend.log; exit 1; }
 	@touch $@

@@ -6,7 +6,8 @@ missing=()
 [ -x /usr/bin/chromium ] || missing+=(chromium)
 [ -x /usr/sbin/slapd ] || missing+=(slapd)
 [ -x /usr/bin/ldapadd ] || missing+=(ldap-utils)
-fc-list 2>/dev/null | grep -qi noto || missing+=(fontconfig fonts-noto-core)
+# not grep -q: it ends at the first line, fc-list dies of the broken pipe, and pipefail takes that for "no font"
+fc-list 2>/dev/null | grep -i noto >/dev/null || missing+=(fontconfig fonts-noto-core)
 [ ${#missing[@]} -eq 0 ] && exit 0
 
 if [ "$(id -u)" -ne 0 ]; then

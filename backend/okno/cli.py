@@ -62,6 +62,10 @@ class _Commands(click.Group):
 @click.group(cls=_Commands)
 def main() -> None:
     """Okno: a company's CRM in one window."""
+    if "OKNO_SUPERVISED" in os.environ:
+        from okno.processes import die_with_parent
+
+        die_with_parent()
     configure_logging(load_settings().log_level)
 
 
@@ -83,9 +87,6 @@ def _read_run_environment(command: str | None) -> None:
 def _serve(work: Callable[[Settings], Any]) -> None:
     import uvloop
 
-    from okno.processes import die_with_parent
-
-    die_with_parent()
     uvloop.run(work(load_settings()))
 
 

@@ -53,7 +53,10 @@ async def _identity() -> AsyncIterator[Identity]:
         journal = Journal(db, clock, settings.data_dir, process="okno-cli")
         await journal.start()
         try:
-            identity = Identity.of_settings(settings, db, clock, JournalRecorder(journal))
+            scopes = Policy.load(settings.policies_dir).scopes
+            identity = Identity.of_settings(
+                settings, db, clock, JournalRecorder(journal), known_scopes=scopes
+            )
             try:
                 yield identity
             finally:

@@ -96,7 +96,8 @@ class Child:
                     stderr=asyncio.subprocess.STDOUT,
                     start_new_session=True,  # Ctrl-C reaches the supervisor alone, which stops everything in order
                 )
-            except OSError as error:  # the machine is out of memory, processes or files: a crash like any other
+            except OSError as error:
+                # the machine is out of memory, processes or files: a crash like any other
                 log.write(f"{self.name} could not be started: {error.strerror}\n".encode())
                 return _NOT_STARTED
             self._process = process
@@ -107,12 +108,13 @@ class Child:
 
 
 def stop_asked() -> asyncio.Event:
-    """Set by SIGINT, SIGTERM, or SIGHUP (unless nohup had it ignored), from now on; repeating them changes nothing."""
+    """Set by SIGINT, SIGTERM or the terminal's end (SIGHUP, unless nohup is to ignore it); repeating them changes nothing."""
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) != signal.SIG_IGN:
-            loop.add_signal_handler(number, stop.set)
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    for number in numbers:
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
     return stop
 
 

@@ -8,10 +8,13 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from okno.errors import ConfigurationError
+
+_PORTS = {"http": 80, "https": 443}
 
 
 class _Section(BaseModel):
@@ -27,15 +30,29 @@ class HttpSettings(_Section):
         default=None, description="Origin seen by browsers; by default http://localhost:<port>"
     )
 
+    @field_validator("public_url")
+    @classmethod
+    def _as_browsers_write_it(cls, value: str | None) -> str | None:
+        """Cookies, origins and the address for the identity provider follow from it: half an address would weaken them."""
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        if parts.scheme not in _PORTS or not parts.hostname or parts.path.strip("/") or "@" in parts.netloc:
+            raise ValueError("has to be an origin, such as https://okno.example.com")
+        host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+        port = "" if parts.port in (None, _PORTS[parts.scheme]) else f":{parts.port}"
+        return f"{parts.scheme}://{host}{port}"
+
 
 class DatabaseSettings(_Section):
     """Okno's own PostgreSQL. Without `url` an embedded server under the data folder is used."""
 
     url: str | None = Field(
-        default=None, description="postgresql://… of the owner of the schema; runs migrations"
+        default=None, repr=False, description="postgresql://… of the owner of the schema; runs migrations"
     )
     app_url: str | None = Field(
         default=None,
+        repr=False,
         description="postgresql://… of the running application; by default `url` with role okno_app",
     )
     pool_size: int = Field(default=10, ge=1, le=200)
@@ -125,7 +142,7 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         ConfigurationError: a key is unknown or has a wrong value; the message lists every one with its place.
     """
     env = os.environ if environment is None else environment
-    config_dir = Path(env.get("OKNO_CONFIG_DIR", "config"))
+    config_dir = Path(env.get("OKNO_CONFIG_DIR") or "config")
     file = config_dir / "okno.toml"
     raw: dict[str, Any] = {}
     if file.exists():

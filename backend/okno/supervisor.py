@@ -11,7 +11,6 @@ import secrets
 import socket
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,36 +33,41 @@ T = TypeVar("T")
 class Progress:
     """Tells a person at a terminal what goes on, and how long each step took."""
 
-    def __init__(self, out: TextIO = sys.stdout) -> None:
+    def __init__(self, clock: Clock, out: TextIO = sys.stdout) -> None:
+        self._clock = clock
         self._out = out
-        self._began = time.monotonic()
+        self._terminal = out.isatty()
+        self._began = clock.monotonic()
 
     @property
     def seconds(self) -> float:
-        return time.monotonic() - self._began
+        return self._clock.monotonic() - self._began
 
-    def say(self, line: str) -> None:
-        with contextlib.suppress(OSError):  # the terminal may be gone: what runs is stopped in order all the same
-            print(line, file=self._out, flush=True)
+    def say(self, line: str, *, passing: bool = False) -> None:
+        """Prints a line; on a terminal the next one takes the place of a passing one."""
+        start, end = ("\r\x1b[K", "" if passing else "\n") if self._terminal else ("", "\n")
+        # the terminal may be gone: what runs is stopped in order all the same
+        with contextlib.suppress(OSError):
+            print(start + line, end=end, file=self._out, flush=True)
 
     @contextmanager
     def step(self, title: str) -> Iterator[Callable[[int, int], None]]:
         """One step; what it yields may be called with (done, total)."""
-        began, shown = time.monotonic(), 0.0
+        began, shown = self._clock.monotonic(), 0.0
 
         def count(done: int, total: int) -> None:
             nonlocal shown
-            now = time.monotonic()
-            if now - shown >= 1.0 and now - began >= 1.0:
+            now = self._clock.monotonic()
+            if now - began >= 1.0 and now - shown >= (0.2 if self._terminal else 5.0):
                 shown = now
-                self.say(f"    {title}: {done:,} of {total:,}")
+                self.say(f"    {title}: {done:,} of {total:,}", passing=True)
 
         try:
             yield count
         except BaseException:
             self.say(f"  ✗ {title}")
             raise
-        self.say(f"  ✓ {title} ({time.monotonic() - began:.1f} s)")
+        self.say(f"  ✓ {title} ({self._clock.monotonic() - began:.1f} s)")
 
 
 async def up(settings: Settings, clock: Clock, ready: Callable[[Progress], None]) -> None:
@@ -75,7 +79,7 @@ async def up(settings: Settings, clock: Clock, ready: Callable[[Progress], None]
     Raises:
         OknoError: a step failed; everything that was started is stopped again.
     """
-    progress = Progress()
+    progress = Progress(clock)
     stop = stop_asked()
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     with _only_one(settings.data_dir):
@@ -124,11 +128,11 @@ async def _start(
         )  # needs a second, which PostgreSQL and the migrations need as well
     environment |= await _database(settings, progress, stack, server)
     if settings.sandbox.enabled:
-        environment |= await _systems(settings, progress, server, credentials, children[0])
+        environment |= await _systems(settings, clock, progress, server, credentials, children[0])
     _leave_environment(settings, environment)
     start_child("api", "api")
     start_child("worker", "worker")
-    await _wait_until_ready(settings, progress, children)
+    await _wait_until_ready(settings, clock, progress, children)
 
 
 async def _company(settings: Settings, clock: Clock, progress: Progress) -> None:
@@ -206,6 +210,7 @@ async def _end(task: "asyncio.Task[None]") -> None:
 
 async def _systems(
     settings: Settings,
+    clock: Clock,
     progress: Progress,
     server: EmbeddedPostgres,
     credentials: Mapping[str, str],
@@ -220,9 +225,9 @@ async def _systems(
         password = credentials["OKNO_EQUIPMENT_PASSWORD"]
         await equipment.prepare(server.url("postgres", SUPERUSER), company_file(settings.data_dir), password)
         ports_file = settings.data_dir / "sandbox" / "ports.json"
-        deadline = time.monotonic() + _START_PATIENCE_SECONDS
+        deadline = clock.monotonic() + _START_PATIENCE_SECONDS
         while not ports_file.exists():
-            if child.crashes or time.monotonic() > deadline:
+            if child.crashes or clock.monotonic() > deadline:
                 raise Unavailable(
                     f"the simulated systems do not start; the end of {child.log}:\n{child.last_lines()}"
                 )
@@ -237,9 +242,13 @@ async def _systems(
     }
 
 
-async def _wait_until_ready(settings: Settings, progress: Progress, children: list[Child]) -> None:
+async def _wait_until_ready(
+    settings: Settings, clock: Clock, progress: Progress, children: list[Child]
+) -> None:
     with progress.step("API and worker"):
-        await _poll(settings, children, _START_PATIENCE_SECONDS, lambda state: state.get("index") is not None)
+        await _poll(
+            settings, clock, children, _START_PATIENCE_SECONDS, lambda state: state.get("index") is not None
+        )
     with progress.step("Index of people") as count:
 
         def indexed(state: Mapping[str, Any]) -> bool:
@@ -247,16 +256,17 @@ async def _wait_until_ready(settings: Settings, progress: Progress, children: li
             count(index.get("done", 0), index.get("total", 0) or settings.sandbox.employees)
             return state.get("ready") is True
 
-        await _poll(settings, children, _INDEX_PATIENCE_SECONDS, indexed)
+        await _poll(settings, clock, children, _INDEX_PATIENCE_SECONDS, indexed)
 
 
 async def _poll(
     settings: Settings,
+    clock: Clock,
     children: list[Child],
     patience_seconds: float,
     done: Callable[[Mapping[str, Any]], bool],
 ) -> None:
-    deadline = time.monotonic() + patience_seconds
+    deadline = clock.monotonic() + patience_seconds
     while True:
         state = await asyncio.to_thread(_readiness, settings)
         if state is not None and done(state):
@@ -266,7 +276,7 @@ async def _poll(
                 raise Unavailable(
                     f"{child.name} does not stay up; the end of {child.log}:\n{child.last_lines()}"
                 )
-        if time.monotonic() > deadline:
+        if clock.monotonic() > deadline:
             raise Unavailable(
                 f"Okno was not ready after {patience_seconds:.0f} s: {json.dumps(state)}; logs: {settings.data_dir / 'logs'}"
             )

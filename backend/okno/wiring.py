@@ -76,13 +76,15 @@ async def open_services(
     async with AsyncExitStack() as stack:
         db = open_database(settings, application_name)
         stack.push_async_callback(db.dispose)
-        # connections of its own: a request that holds one while it records would wait for itself in a full pool
+        # connections of its own: a request that holds one while it records would wait for itself in a full pool, and those
+        # who only read the journal must not keep it from being written
         journal_db = open_database(settings, f"{application_name}-journal", pool_size=2)
         stack.push_async_callback(journal_db.dispose)
         journal = Journal(
             journal_db,
             clock,
             settings.data_dir,
+            reads=db,
             process=application_name,
             group_commit_milliseconds=settings.audit.group_commit_milliseconds,
         )

@@ -3,11 +3,11 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import structlog
 
-from okno.errors import Conflict, OknoError
+from okno.errors import Conflict, OknoError, Unavailable
 from okno.processes import stop_asked
 from okno.settings import Settings
 from okno.wiring import Services, open_services
@@ -28,8 +28,12 @@ class Job:
 
 async def _refresh(services: Services) -> None:
     with contextlib.suppress(Conflict):  # another worker is at it
-        for report in await services.people.refresh_index():
-            log.info("index refreshed", report=report)
+        reports = await services.people.refresh_index()
+        for report in reports:
+            log.info("index refreshed", **asdict(report))
+        if failed := [report.source_id for report in reports if report.failure]:
+            # what was read stays; the next try goes on from there, soon, since people who are not indexed are not found
+            raise Unavailable(f"the index is not complete: {', '.join(failed)} stopped answering")
 
 
 async def _sweep(services: Services) -> None:

@@ -136,7 +136,7 @@ def _matches(each: Person, text: str | None, matching: Matching, me: UUID | None
         Match.PHONE: each.work_phone,
     }
     return not text or any(
-        text.lower() in (values[match] or "").lower()
+        text.lower() in (values.get(match) or "").lower()
         for match, condition in matching.items()
         if condition is None or evaluate(condition, each.facts(), me)
     )

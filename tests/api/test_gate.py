@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 from graphql import GraphQLField
 
+from okno.graph.server import Operation
 from okno.policy.service import Policy, PolicyError, Problem, Rights
-from tests.api.world import AMINA_ID, ANNA_ID, IVAN_ID, ROOT, Parts, World, gate_of
+from tests.api.fakes import person
+from tests.api.world import AMINA_ID, ANNA_ID, BOSS, IVAN_ID, ROOT, Parts, World, gate_of
 
 
 class Calls:
@@ -236,3 +238,17 @@ async def test_a_policy_that_cannot_be_compiled_for_these_rights_denies(
     context = world.server.context(world.actor("anna.sorokina"), "r")
     monkeypatch.setattr(world.parts.policy, "table", broken)
     assert context.gate.decide("Employee", "login").outcome.value == "deny"
+    query = "{ employees { edges { node { login } } } __schema { types { name } } }"
+    (answer,) = await world.server.answer(context, [Operation(query)])
+    assert answer.body["errors"][0]["message"] == "The policy does not let you read the schema."
+
+
+async def test_the_managers_end_with_whose_own_manager_may_not_be_read(world: World) -> None:
+    boss, chief = world.people.people[BOSS.id], person("100099", "chief.chiefov", "Шеф Шефов")
+    world.people.people[chief.id] = chief
+    query = "query ($id: ID!) { employee(id: $id) { managers { displayName manager { displayName } } } }"
+    for protected, expected in ((False, ["Босс Боссов", "Шеф Шефов"]), (True, ["Босс Боссов"])):
+        world.people.people[BOSS.id] = replace(boss, protected=protected, manager_id=chief.id)
+        managers = (await world.ask("anna.sorokina", query, id=IVAN_ID))["data"]["employee"]["managers"]
+        assert [each["displayName"] for each in managers] == expected
+    assert managers[0]["manager"] is None

@@ -5,8 +5,12 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from okno.audit.records import Outcome, Phase, Unsettled
+import pytest
+
+from okno.audit.records import Event, Outcome, Phase, RecordRef, Unsettled
+from okno.errors import Unavailable
 from okno.graph.ids import employee_id
+from okno.graph.server import Operation
 from okno.sources.errors import SourceOutcomeUnknown, SourceRefused
 from okno.sources.model import SourceFailure
 from tests.api.world import AMINA_ID, ANNA_ID, IVAN, IVAN_ID, MAXIM_ID, World
@@ -256,3 +260,49 @@ async def test_the_sweep_leaves_a_command_alone_that_may_still_be_running(world:
     world.clock.advance(timedelta(minutes=5))
     assert await world.services.operations.sweep() == 1
     assert world.journal.events[-1].outcome is Outcome.FAILED
+
+
+async def test_a_refused_attempt_does_not_name_the_employee_by_what_the_actor_may_not_read(
+    world: World,
+) -> None:
+    labels = "{ auditRecords { edges { node { eventType subjectLabel } } } }"
+    assert codes(await preview(world, "kwame.mensah")) == ["DENIED"]  # of another country
+    assert codes(await preview(world, "pavel.zaitsev")) == ["DENIED"]  # reads logins, operates nothing
+    for login, label in (("kwame.mensah", "Иван Петров"), ("pavel.zaitsev", "ivan.petrov")):
+        (edge,) = (await world.ask(login, labels))["data"]["auditRecords"]["edges"]
+        assert edge["node"] == {"eventType": "access.denied", "subjectLabel": label}
+
+
+async def test_a_refusal_comes_before_everything_else_that_is_wrong(world: World) -> None:
+    refused = await preview(world, "kwame.mensah", idempotencyKey="", input=["wrong"])
+    assert codes(refused) == ["DENIED"]
+    assert len(world.journal.of_type("access.denied")) == 1
+    assert codes(await preview(world, idempotencyKey="")) == ["INVALID_INPUT"]
+
+
+async def test_what_follows_a_run_in_a_batch_is_read_anew(world: World) -> None:
+    token = (await preview(world))["previewToken"]
+    locked = Operation("query ($id: ID!) { employee(id: $id) { domain { locked } } }", {"id": IVAN_ID})
+    given = {"operation": "domain.unlock", "employee": IVAN_ID, "previewToken": token, "idempotencyKey": "b"}
+    context = world.server.context(world.actor("anna.sorokina"), "r")
+    operations = [locked, Operation(RUN, {"input": given}), locked]
+    before, _, after = await world.server.answer(context, operations)
+    assert before.body["data"]["employee"]["domain"]["locked"] is True
+    assert after.body["data"]["employee"]["domain"]["locked"] is False
+
+
+async def test_how_a_run_ended_is_told_when_a_sensitive_read_beside_it_cannot_be_recorded(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(event: Event) -> RecordRef:
+        raise Unavailable("The journal is away.")
+
+    token = (await preview(world, "dmitry.orlov"))["previewToken"]
+    monkeypatch.setattr(world.journal, "record", away)
+    given = {"operation": "domain.unlock", "employee": IVAN_ID, "previewToken": token, "idempotencyKey": "b"}
+    sensitive = "query ($id: ID!) { employee(id: $id) { domain { lastLogonAt } } }"
+    context = world.server.context(world.actor("dmitry.orlov"), "r")
+    operations = [Operation(RUN, {"input": given}), Operation(sensitive, {"id": IVAN_ID})]
+    ran, withheld = await world.server.answer(context, operations)
+    assert ran.body["data"]["operationRun"]["outcome"] == "SUCCEEDED"
+    assert (withheld.status, "data" in withheld.body) == (503, False)

@@ -1,12 +1,14 @@
 """Whole documents, as each role asks them."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
 from okno.graph.ids import employee_id
 from okno.graph.server import Operation
 from okno.identity.model import employee_uuid
+from okno.policy.service import Rights
 from okno.sources.model import PersonKeys, SectionResult, SourceFailure
 from tests.api.world import AMINA_ID, IVAN, IVAN_ID, MAXIM_ID, World, gate_of
 
@@ -97,6 +99,23 @@ async def test_the_hr_desk_reads_confidential_fields_and_leaves_one_record(world
     assert event.request_id == "request-1"
 
 
+async def test_the_record_does_not_name_the_employee_by_what_the_reader_may_not_read(world: World) -> None:
+    rights = Rights(frozenset({"hr_compensation"}), countries=frozenset({"RU"}), facts=frozenset({"session"}))
+    reader = replace(world.actor("elena.kim"), rights=rights)
+    body = await world.ask(
+        reader,
+        "query ($id: ID!) { employee(id: $id) { login hr { salary { minorUnits currency } } } }",
+        id=IVAN_ID,
+    )
+    assert body["data"]["employee"] == {
+        "login": None,
+        "hr": {"salary": {"minorUnits": 123_456_789_012, "currency": "RUB"}},
+    }
+    (event,) = world.journal.of_type("sensitive.read")
+    assert event.subject is not None
+    assert (event.subject.id, event.subject.label) == (IVAN.id, None)
+
+
 async def test_reading_nothing_sensitive_leaves_no_record(world: World) -> None:
     await world.ask("anna.sorokina", CARD, id=IVAN_ID)
     assert world.journal.events == []
@@ -141,7 +160,7 @@ async def test_meta_alone_tells_whether_anything_of_the_section_may_be_read(worl
 
 
 async def test_a_section_of_which_only_denied_fields_are_asked_is_denied(world: World) -> None:
-    query = "query ($id: ID!) { employee(id: $id) { hr { meta { state } salary { currency } } } }"
+    query = "query ($id: ID!) { employee(id: $id) { hr { meta { state } salary { minorUnits currency } } } }"
     body = await world.ask("anna.sorokina", query, id=IVAN_ID)
     assert body["data"]["employee"]["hr"] == {"meta": {"state": "DENIED"}, "salary": None}
     assert world.sources.calls == []

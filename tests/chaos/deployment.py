@@ -128,6 +128,13 @@ def assert_one_clear_error(answer: Answer, status: int, code: str) -> None:
     assert answer.headers["x-request-id"]
 
 
+def assert_unavailable(answer: Answer) -> None:
+    """One JSON error that says to try again: of the whole request, or of the one field that was asked for."""
+    if answer.status == 200:
+        assert answer.json()["data"] is None or not any(answer.json()["data"].values())
+    assert_one_clear_error(answer, 200 if answer.status == 200 else 503, "UNAVAILABLE")
+
+
 @dataclass(frozen=True)
 class Employee:
     """Somebody of the index whom no test has asked the systems about yet."""
@@ -158,6 +165,11 @@ class Deployment:
     def stranger(self) -> Employee:
         """The next employee who has worked here and has not been looked at: no cache knows anything of them."""
         return next(self._strangers)
+
+    def outsider(self, group: str) -> Employee:
+        """A stranger who is not in that group of the domain."""
+        members = Domain(self.stack).members(group)
+        return next(employee for employee in self._strangers if employee.dn not in members)
 
     def person(self, login: str) -> Employee:
         """The employee with this login."""

@@ -46,11 +46,7 @@ class Stage:
 
 @pytest.fixture
 def stage(deployment: Deployment) -> Iterator[Stage]:
-    domain = Domain(deployment.stack)
-    members = domain.members(GROUP)
-    while (employee := deployment.stranger()).dn in members:
-        continue
-    yield Stage(deployment, domain, employee)
+    yield Stage(deployment, Domain(deployment.stack), deployment.outsider(GROUP))
     deployment.heal_all()
 
 

@@ -23,9 +23,11 @@ def open_card(page: Page, employee: str) -> None:
 
 
 def settled(page: Page) -> None:
-    """Waits until every widget of the card has got its face."""
+    """Waits until the header is there and every widget of the card has got its face."""
+    expect(page.get_by_test_id("employee-header")).to_be_visible()
     expect(page.locator("[data-testid^=widget-]")).to_have_count(len(WIDGETS))
     expect(page.locator("[data-testid^=widget-][data-face=loading]")).to_have_count(0)
+    expect(page.locator("main .g-skeleton")).to_have_count(0)
 
 
 def widget(page: Page, name: str) -> Locator:

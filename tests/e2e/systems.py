@@ -123,6 +123,13 @@ class Systems:
             login,
         )
 
+    def reads(self, system: str) -> int:
+        """How many reads the simulated system has answered, a sign-in to it included."""
+        ports = json.loads((self._stack.data_dir / "sandbox" / "ports.json").read_text())
+        with urllib.request.urlopen(f"http://127.0.0.1:{ports['control']}/counters", timeout=5) as answer:
+            count: int = json.loads(answer.read())[system]["reads"]
+            return count
+
     @cached_property
     def _environment(self) -> dict[str, str]:
         lines = (self._stack.data_dir / "run.env").read_text().splitlines()
@@ -145,7 +152,7 @@ class Systems:
             return body
 
     @contextmanager
-    def _administrator(self) -> Iterator[ldap3.Connection]:
+    def _administrator(self) -> Iterator[Any]:
         environment = self._environment
         server = ldap3.Server(environment["OKNO_DOMAIN_URL"], connect_timeout=5)
         connection = ldap3.Connection(
@@ -161,7 +168,7 @@ class Systems:
             connection.unbind()
 
     def _search(
-        self, connection: ldap3.Connection, base: str, scope: Any, text: str, attributes: list[str]
+        self, connection: Any, base: str, scope: Any, text: str, attributes: list[str]
     ) -> list[dict[str, Any]]:
         connection.search(base, text, scope, attributes=attributes)
         return [

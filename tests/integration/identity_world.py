@@ -76,6 +76,7 @@ def identity_of(
         recorder,
         oidc=oidc,
         find_employee=find_employee,
+        known_scopes=("audit.read", "employees.read", "schema.read"),
     )
 
 

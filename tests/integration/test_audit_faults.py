@@ -391,3 +391,14 @@ async def test_a_killed_writer_leaves_a_journal_that_proves_all_it_had_promised(
             await journal.settle(each.intent.ref, Outcome.UNKNOWN, "The process was killed.")
         assert {each.state for each in await journal.list_unsettled()} == {"unknown"}
         assert (await journal.verify()).whole
+
+
+async def test_a_start_without_a_database_announces_no_chain(clock: ManualClock, tmp_path: Path) -> None:
+    nowhere = Database.connect(f"postgresql://nobody@/nothing?host={tmp_path}")
+    try:
+        for _ in range(3):
+            with pytest.raises(Unavailable):
+                await Journal(nowhere, clock, tmp_path / "data").start()
+    finally:
+        await nowhere.dispose()
+    assert list((tmp_path / "data").rglob("*.json*")) == []

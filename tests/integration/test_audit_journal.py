@@ -8,6 +8,7 @@ from uuid import UUID
 
 import asyncpg
 import pytest
+from sqlalchemy import select
 from structlog.contextvars import bound_contextvars
 
 from okno.audit.command import ABANDONED_AFTER
@@ -468,3 +469,22 @@ async def test_migrated_tables_equal_the_models(committed: Cloned) -> None:
     tables = {AuditRecordRow.__tablename__, AuditValueRow.__tablename__, AuditCommandRow.__tablename__}
     found = await migrate.differences(committed.owner_url, Base.metadata)
     assert [each for each in found if any(name in repr(each) for name in tables)] == []
+
+
+async def test_those_who_read_the_journal_do_not_keep_it_from_being_written(
+    committed: Cloned, clock: ManualClock, tmp_path: Path
+) -> None:
+    writing = Database.connect(committed.app_url, role=None, pool_size=1, pool_timeout_seconds=0.1)
+    reading = Database.connect(committed.app_url, role=None, pool_size=1, pool_timeout_seconds=0.1)
+    try:
+        async with open_journal(writing, clock, tmp_path, reads=reading) as journal:
+            async with reading.transaction() as slow:
+                await slow.execute(select(1))
+                with pytest.raises(Unavailable):
+                    await journal.tail()
+                ref = await journal.record(Event("session.ended", ANNA))
+            assert [record.ref for record in await journal.tail(1)] == [ref]
+            assert (await journal.verify()).whole
+    finally:
+        await writing.dispose()
+        await reading.dispose()

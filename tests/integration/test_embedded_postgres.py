@@ -1,5 +1,10 @@
 """The embedded server: created once, shared, adopted after a kill, stopped by whom it belongs to."""
 
+import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -54,7 +59,9 @@ def test_a_server_left_by_a_killed_supervisor_is_adopted_and_stopped(
 
 
 def test_a_server_that_was_killed_is_started_again(server: EmbeddedPostgres, tmp_path: Path) -> None:
-    postmaster = psutil.Process(int((tmp_path / "postgres" / "cluster" / "postmaster.pid").read_text().split()[0]))
+    postmaster = psutil.Process(
+        int((tmp_path / "postgres" / "cluster" / "postmaster.pid").read_text().split()[0])
+    )
     children = postmaster.children()
     postmaster.kill()
     psutil.wait_procs(children, timeout=10)
@@ -78,3 +85,31 @@ def test_a_log_never_takes_more_than_two_files(tmp_path: Path) -> None:
     assert sorted(file.name for file in tmp_path.iterdir()) == ["noisy.log", "noisy.log.1"]
     assert sum(file.stat().st_size for file in tmp_path.iterdir()) <= 2000
     assert (tmp_path / "noisy.log").read_bytes().endswith(b"499 error error error\n")
+
+
+def test_a_first_start_that_was_killed_on_the_way_does_not_spoil_the_next_one(tmp_path: Path) -> None:
+    code = f"from pathlib import Path; from okno.storage.embedded import EmbeddedPostgres; EmbeddedPostgres(Path({str(tmp_path)!r})).start()"
+    first = subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
+    deadline = time.monotonic() + 60
+    while not any(tmp_path.glob("*/PG_VERSION")):  # initdb has begun
+        assert time.monotonic() < deadline
+        assert first.poll() is None
+    os.killpg(first.pid, signal.SIGKILL)
+    first.wait()
+    assert not (tmp_path / "cluster" / "postmaster.pid").exists(), "killed too late to show anything"
+    server = EmbeddedPostgres(tmp_path, settings={"fsync": "off"})
+    server.start()
+    try:
+        assert server.running
+    finally:
+        server.stop()
+
+
+def test_another_postgresql_with_the_number_of_ours_is_not_taken_for_it(
+    server: EmbeddedPostgres, tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "elsewhere" / "cluster"
+    elsewhere.mkdir(parents=True)
+    lines = (tmp_path / "postgres" / "cluster" / "postmaster.pid").read_text()
+    (elsewhere / "postmaster.pid").write_text(lines)
+    assert not EmbeddedPostgres(elsewhere.parent).running

@@ -167,6 +167,7 @@ async def test_last_use_is_noted_coarsely(db: Database, identity: Identity, cloc
         ("tool", [], HOUR),
         ("tool", ["*"], HOUR),
         ("tool", ["Schema.Read"], HOUR),
+        ("tool", ["schema.reed"], HOUR),
         ("tool", ["schema.read"], timedelta(0)),
         ("tool", ["schema.read"], timedelta(days=367)),
     ],

@@ -216,15 +216,33 @@ async def test_rows_are_chosen_before_the_page_is_cut(people: People, text: str 
 
 async def test_without_names_the_order_tells_nothing_of_names(people: People) -> None:
     page = await people.search(None, matching={}, first=100)
-    working = [found.person.id for found in page.items if not found.person.gone]
-    assert working == sorted(working)
+    ids = [found.person.id for found in page.items]
+    assert ids == sorted(ids)
     hidden: Condition = Compare("country", "!=", "RU")
-    first = await people.search(None, matching={Match.NAMES: hidden}, first=100)
+    first = await people.search(None, matching={Match.NAMES: hidden, Match.STATE: None}, first=100)
     countries = [found.person.country for found in first.items if not found.person.gone]
     assert countries[:7] == ["RU"] * 7
     assert "RU" not in countries[7:]
-    again = await people.search(None, matching={Match.NAMES: hidden}, first=100, after=first.items[4].cursor)
+    again = await people.search(
+        None, matching={Match.NAMES: hidden, Match.STATE: None}, first=100, after=first.items[4].cursor
+    )
     assert numbers(again) == numbers(first)[5:]
+
+
+@pytest.mark.parametrize("text", [None, "петр"])
+async def test_the_order_and_the_cursors_tell_who_left_only_to_those_who_may_read_it(
+    people: People, text: str | None
+) -> None:
+    names: Matching = {Match.NAMES: None}
+    last = await people.search(text, matching={**names, Match.STATE: None}, first=100)
+    behind = [found.person.gone for found in last.items].index(True)
+    foreign: Condition = Compare("country", "!=", "RU")
+    for matching in (names, {**names, Match.STATE: foreign}):
+        page = await people.search(text, matching=matching, first=100)
+        place = [found.person.gone for found in page.items].index(True)
+        assert place < behind
+        rest = await people.search(text, matching=matching, first=100, after=page.items[place].cursor)
+        assert numbers(rest) == numbers(page)[place + 1 :]
 
 
 async def test_a_cursor_cannot_sound_out_the_name_of_somebody_hidden(people: People) -> None:

@@ -80,6 +80,27 @@ def test_every_variable_of_the_environment_example_is_read_by_something() -> Non
         assert name in ENVIRONMENT or re.search(rf"\b{name}\b", sources) or f"env:{name}" in example, name
 
 
+def test_the_image_is_in_production_unless_told_otherwise() -> None:
+    environment = re.findall(r"^ENV (.+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    assert "OKNO_MODE=production" in " ".join(environment).split()
+
+
+def test_many_fonts_are_not_taken_for_none(tmp_path: Path) -> None:
+    """fc-list writes more than a pipe holds; the tools are shadowed, so that nothing is installed whatever comes out."""
+    fc_list = "#!/bin/sh\necho 'NotoSans.ttf: Noto Sans'\nfor n in $(seq 3000); do echo 'Another-Font-With-A-Long-Name.ttf: Another'; done\n"
+    for name, script in {"fc-list": fc_list, "id": "#!/bin/sh\necho 1000\n"}.items():
+        (tmp_path / name).write_text(script)
+        (tmp_path / name).chmod(0o755)
+    result = subprocess.run(
+        ["bash", str(ROOT / "tests" / "install-tools.sh")],
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "fonts" not in result.stderr, result.stderr
+
+
 @pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock"])
 def test_python_packages_are_pinned_with_hashes_and_without_addresses(name: str) -> None:
     lock = (ROOT / name).read_text()

@@ -49,6 +49,23 @@ def test_documents_are_read_once_and_the_oldest_are_forgotten() -> None:
     assert cache.read("{ employee(id: 1) { id } }") is not first
 
 
+def test_a_document_nested_beyond_reading_exceeds_a_limit() -> None:
+    found = DocumentCache(SCHEMA).read("{" + "a{" * 450 + "a" + "}" * 451)
+    assert (found.code, found.errors[0].message) == ("LIMIT_EXCEEDED", "The document is nested too deeply.")
+
+
+def test_long_documents_are_forgotten_sooner() -> None:
+    short, long = "{ me { id } }", "{ me { id } } #" + "x" * 500
+    cache = DocumentCache(SCHEMA, characters=len(long) + 2 * len(short))
+    kept = [cache.read(long), cache.read(short)]
+    assert cache.read(short) is kept[1]
+    cache.read("{ me { login } }")
+    assert cache.read(short) is kept[1]
+    assert cache.read(long) is not kept[0]
+    beyond = long + "x" * len(long)
+    assert cache.read(beyond) is not cache.read(beyond)
+
+
 @pytest.mark.parametrize("text", ["", "{", "\ud800", "{ a }" * 3, "{" * 5_000, "query " + "(" * 5_000])
 def test_reading_never_raises(text: str) -> None:
     found = DocumentCache(SCHEMA).read(text)

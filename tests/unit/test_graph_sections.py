@@ -1,14 +1,15 @@
 """Values of sections, scalars and ids."""
 
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, cast
 
 import pytest
-from graphql import GraphQLError
+from graphql import GraphQLError, GraphQLObjectType
 
 from okno.errors import InvalidInput
 from okno.graph.ids import employee_id, parse_employee_id, parse_id
 from okno.graph.scalars import SCALARS
+from okno.graph.schema import build_schema
 from okno.graph.sections import SectionValue, build_sections, item_type_name
 from okno.identity.model import employee_uuid
 from okno.scalars import Int64
@@ -44,19 +45,36 @@ def test_objects_and_money_of_a_section_carry_the_facts_of_their_employee() -> N
     data = {"items": [{"serial": "S1"}], "price": {"minorUnits": 5, "currency": "RUB"}, "tags": None}
     value = spec.value(meta, data, facts, "ivan")
     assert value.meta is meta
-    assert value.items[0].serial == "S1"
-    assert value.items[0].facts is facts
-    assert value.price.minorUnits == 5
-    assert value.price.facts is facts
-    assert value.tags is None
-    assert spec.value(meta, None, facts, "ivan").items is None
-    assert spec.value(meta, {**data, "items": None}, facts, "ivan").items is None
+    assert value.value_items[0].value_serial == "S1"
+    assert value.value_items[0].facts is facts
+    assert value.value_price.minor_units == 5
+    assert value.value_price.facts is facts
+    assert value.value_tags is None
+    assert spec.value(meta, None, facts, "ivan").value_items is None
+    assert spec.value(meta, {**data, "items": None}, facts, "ivan").value_items is None
+
+
+@pytest.mark.parametrize("name", ["facts", "data", "subjectLabel", "class", "async", "none", "id"])
+def test_a_manifest_names_its_fields_as_it_likes(name: str) -> None:
+    field = {"name": name, "type": "string", "path": "a", "title": TITLE}
+    section = {"field": "badges", "type": "BadgesSection", "fields": [field]}
+    manifest = SourceManifest.model_validate(
+        {"id": "badges", "kind": "rest", "title": TITLE, "key": "login", "section": section}
+    )
+    graph = build_schema({"badges": manifest})
+    meta = SectionMeta.denied("badges", TITLE)
+    value = graph.sections["badges"].value(meta, {name: "its own"}, {"country": "RU"}, "ivan")
+    badges = graph.core.type_map["BadgesSection"]
+    assert isinstance(badges, GraphQLObjectType)
+    resolve = badges.fields[name].resolve
+    assert resolve is not None
+    assert resolve(value, cast(Any, None)) == "its own"
 
 
 def test_a_section_value_is_no_awaitable() -> None:
     value = SectionValue({}, {}, "")
     assert not hasattr(value, "__await__")
-    assert value.anything is None
+    assert value.value_anything is None
 
 
 @pytest.mark.parametrize(

@@ -184,9 +184,16 @@ def test_what_is_derived_for_one_purpose_says_nothing_about_another() -> None:
 
 def test_what_was_found_is_forgotten_after_two_seconds_and_the_oldest_first(clock: ManualClock) -> None:
     recent: Recent[int] = Recent(clock, limit=2)
-    recent.put(b"a", 1)
-    recent.put(b"b", 2)
-    recent.put(b"c", 3)
+    for key, value in ((b"a", 1), (b"b", 2), (b"c", 3)):
+        recent.put(key, value, generation=recent.generation)
     assert (recent.find(b"a"), recent.find(b"b"), recent.find(b"c")) == (None, 2, 3)
     clock.advance(timedelta(seconds=MEMORY_SECONDS))
     assert recent.find(b"c") is None
+
+
+def test_what_was_read_before_a_revocation_is_not_remembered_after_it(clock: ManualClock) -> None:
+    recent: Recent[int] = Recent(clock)
+    asked = recent.generation
+    recent.clear()  # while the database was answering
+    recent.put(b"a", 1, generation=asked)
+    assert recent.find(b"a") is None

@@ -350,3 +350,12 @@ def test_a_provider_without_tls_is_for_development_only(clock: ManualClock) -> N
     with pytest.raises(ConfigurationError, match="https"):
         OidcProvider(settings, "s", REDIRECT, clock)
     OidcProvider(settings, "s", REDIRECT, clock, plain_http=True)
+
+
+@pytest.mark.parametrize("keys", [{}, {"keys": None}, {"keys": ["no key"]}, {"keys": [{"kty": "RSA"}]}])
+async def test_keys_that_are_none_are_a_provider_that_does_not_answer(
+    client: OidcProvider, provider: Provider, attempt: Attempt, keys: dict[str, Any]
+) -> None:
+    provider.broken = lambda request: httpx.Response(200, json=keys) if request.url.path == "/jwks" else None
+    with pytest.raises(Unavailable):
+        await client.finish(attempt, answered(attempt))

@@ -58,3 +58,43 @@ def test_a_bad_reference_is_refused_and_never_repeats_a_value(reference: str) ->
     with pytest.raises(ConfigurationError) as caught:
         read_secret(reference, {})
     assert "hunter2" not in caught.value.message
+
+
+def test_addresses_of_databases_are_not_shown(config: Path) -> None:
+    settings = load_settings(
+        {
+            "OKNO_CONFIG_DIR": str(config),
+            "DATABASE_URL": "postgresql://owner:hunter2@host/okno",
+            "OKNO_APP_DATABASE_URL": "postgresql://app:hunter3@host/okno",
+        }
+    )
+    assert "hunter" not in f"{settings!r} {settings}"
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("https://okno.example.com", "https://okno.example.com"),
+        ("https://Okno.Example.com:443/", "https://okno.example.com"),
+        ("http://10.0.0.7:8000", "http://10.0.0.7:8000"),
+        ("http://[::1]:80", "http://[::1]"),
+    ],
+)
+def test_the_public_address_is_kept_as_browsers_write_an_origin(config: Path, given: str, kept: str) -> None:
+    assert load_settings({"OKNO_CONFIG_DIR": str(config), "OKNO_PUBLIC_URL": given}).public_url == kept
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "okno.example.com",
+        "//okno.example.com",
+        "ftp://okno",
+        "https://",
+        "https://host/okno",
+        "https://host:x",
+    ],
+)
+def test_half_a_public_address_stops_the_start(config: Path, given: str) -> None:
+    with pytest.raises(ConfigurationError, match="environment variable OKNO_PUBLIC_URL"):
+        load_settings({"OKNO_CONFIG_DIR": str(config), "OKNO_PUBLIC_URL": given})

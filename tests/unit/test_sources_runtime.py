@@ -193,6 +193,30 @@ async def test_equal_reads_at_once_are_one_question_and_one_reader_leaving_hurts
     assert sorted(connector.asked) == ["1", "2"]
 
 
+async def test_a_read_after_a_write_does_not_join_one_from_before_it() -> None:
+    gate = asyncio.Event()
+    names = ["before", "after"]
+
+    async def work(key: str) -> Any:
+        name = names.pop(0)
+        if name == "before":
+            await gate.wait()
+        return {**await good(key), "fullName": name}
+
+    source, connector = reader(work, cache_seconds=60)
+    early = asyncio.create_task(source.read("1", fresh=False))
+    await connector.was_asked(1)
+    source.forget("1")
+    late = await source.read("1", fresh=False)
+    assert late.data is not None
+    assert late.data["fullName"] == "after"
+    gate.set()
+    assert (await early).state is State.OK
+    again = await source.read("1", fresh=False)
+    assert again.data is not None
+    assert again.data["fullName"] == "after"
+
+
 async def test_a_fresh_read_asks_although_an_equal_one_is_under_way(clock: ManualClock) -> None:
     source, connector = reader(good, clock, cache_seconds=60)
     await source.read("1", fresh=False)
@@ -373,6 +397,7 @@ async def test_closing_ends_reads_under_way() -> None:
     source, connector = reader(hangs, deadline_seconds=60)
     reading = asyncio.create_task(source.read("1", fresh=False))
     await connector.was_asked(1)
+    source.forget("1")  # nobody may join it any more, and it is under way still
     await source.close()
     with pytest.raises(asyncio.CancelledError):
         await reading

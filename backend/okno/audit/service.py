@@ -56,11 +56,18 @@ class Journal:
         clock: Clock,
         data_dir: Path,
         *,
+        reads: Database | None = None,
         process: str = "okno",
         group_commit_milliseconds: int = 2,
         checkpoint_seconds: float = 10.0,
     ) -> None:
+        """
+        Args:
+            db: written through; nobody else should take its connections, or everything that is done waits for them.
+            reads: read through; by default `db`.
+        """
         self._db = db
+        self._reads = reads or db
         self._clock = clock
         self._data_dir = data_dir
         self._process = process
@@ -76,6 +83,7 @@ class Journal:
             ConfigurationError: the key is missing or wrong.
             Unavailable: the database or the data folder cannot be written.
         """
+        await self._db.ping()  # before anything is signed: a process that cannot start, again and again, leaves no chains
         signer = await asyncio.to_thread(Signer.load_or_create, self._data_dir)
         try:
             seals = Seals(self._data_dir, signer)
@@ -197,7 +205,7 @@ class Journal:
         `unknown`: the source did not say; `running`: the process died, or stays beyond every deadline. What cannot be
         settled stays in the list: go on behind it with `begun_after`, the `started_at` of the last one.
         """
-        async with self._db.transaction() as session:
+        async with self._reads.transaction() as session:
             found = await store.list_unsettled(
                 session, before=self._clock.now() - older_than, after=begun_after, limit=limit
             )
@@ -273,7 +281,7 @@ class Journal:
             InvalidInput: `after` is no place of a record.
         """
         behind = None if after is None else RecordRef.parse(after)
-        async with self._db.transaction() as session:
+        async with self._reads.transaction() as session:
             before = None
             if behind is not None:
                 if (record := await store.find_record(session, behind)) is None:
@@ -302,7 +310,7 @@ class Journal:
 
     async def find_record(self, ref: RecordRef) -> Record | None:
         """The record at this place, if there is one."""
-        async with self._db.transaction() as session:
+        async with self._reads.transaction() as session:
             return await store.find_record(session, ref)
 
     async def tail(self, count: int = 20) -> list[Record]:
@@ -311,7 +319,7 @@ class Journal:
 
     async def verify(self) -> Report:
         """Recomputes all chains and compares them with what was signed, see `okno.audit.verify`."""
-        return await verify(self._db, self._data_dir)
+        return await verify(self._reads, self._data_dir)
 
     async def _intend(self, intent: drafts.Draft) -> Answer:
         writer = self._writer()

@@ -19,7 +19,9 @@ Format = Literal[
     "tag",
     "country",
     "number",
+    "alert",
 ]
+Tone = Literal["warning", "danger", "info", "positive"]
 
 
 def _check_texts(texts: dict[str, str]) -> dict[str, str]:
@@ -43,6 +45,16 @@ class FieldManifest(_Part):
     path: Path
     label: Texts
     format: Format = "text"
+    tones: dict[Tone, tuple[bool | int | str, ...]] | None = None
+    """For the format alert: which values have to stand out, and how; a value without a tone is plain text."""
+
+    @model_validator(mode="after")
+    def _tones_belong_to_alerts(self) -> Self:
+        if (self.format == "alert") != bool(self.tones):
+            raise ValueError(
+                "the format alert needs tones such as {warning: [true]}; no other format has them"
+            )
+        return self
 
 
 class Size(_Part):

@@ -125,7 +125,7 @@ class Plan:
 
     def add_root(self, root_type: GraphQLObjectType, grouped: GroupedFieldSet) -> None:
         """Plans the whole operation from its root fields down."""
-        self._walk(root_type, grouped, "", (), in_abstract=False)
+        self._walk(root_type, grouped, "", in_abstract=False)
 
     def denied_fields(self, type_name: str) -> list[str]:
         """The fields of a root type that were selected and are denied, each once."""
@@ -146,7 +146,6 @@ class Plan:
         parent_type: GraphQLObjectType,
         grouped: GroupedFieldSet,
         prefix: str,
-        guards: tuple[RowDecision, ...],
         *,
         in_abstract: bool,
     ) -> list[Selection]:
@@ -162,21 +161,19 @@ class Plan:
                     extensions={"code": "LIMIT_EXCEEDED"},
                 )
             path = f"{prefix}.{response_name}" if prefix else response_name
-            selection = self._select(parent_type.name, field_name, path, guards)
+            selection = self._select(parent_type.name, field_name, path)
             selection.details = details
             selection.in_abstract = in_abstract
             selection.nullable = not is_non_null_type(field.type)
             self.selections[id(details)] = selection
             found.append(selection)
-            self._descend(selection, field.type, guards, in_abstract=in_abstract)
+            self._descend(selection, field.type, in_abstract=in_abstract)
         return found
 
-    def _select(
-        self, type_name: str, field_name: str, path: str, guards: tuple[RowDecision, ...]
-    ) -> Selection:
+    def _select(self, type_name: str, field_name: str, path: str) -> Selection:
         decision = self._gate.decide(type_name, field_name)
-        if decision.outcome is Outcome.CONDITIONAL:
-            guards = (*guards, self._gate.rows(type_name, decision))
+        is_conditional = decision.outcome is Outcome.CONDITIONAL
+        guards = (self._gate.rows(type_name, decision),) if is_conditional else ()
         selection = Selection(path, type_name, field_name, decision, guards)
         selection.recorded = self._gate.is_recorded(type_name, field_name)
         return selection
@@ -185,7 +182,6 @@ class Plan:
         self,
         selection: Selection,
         field_type: GraphQLOutputType,
-        guards: tuple[RowDecision, ...],
         *,
         in_abstract: bool,
     ) -> None:
@@ -207,7 +203,7 @@ class Plan:
         for concrete in possible:
             collected = self._executor.collect_subfields(concrete, selection.details)
             selection.children += self._walk(
-                concrete, collected.grouped_field_set, path, guards, in_abstract=abstract
+                concrete, collected.grouped_field_set, path, in_abstract=abstract
             )
 
     def _plan_section(
@@ -219,7 +215,7 @@ class Plan:
         """
         selection.section = section
         collected = self._executor.collect_subfields(named, selection.details)
-        children = self._walk(named, collected.grouped_field_set, path, (), in_abstract=in_abstract)
+        children = self._walk(named, collected.grouped_field_set, path, in_abstract=in_abstract)
         data = [child for child in children if child.field_name != "meta"]
         for child in data:
             _guard(child, selection)
@@ -230,10 +226,10 @@ class Plan:
         for name, field in section_type.fields.items():
             if name == "meta":
                 continue
-            selection = self._select(section_type.name, name, f"{path}.{name}", ())
+            selection = self._select(section_type.name, name, f"{path}.{name}")
             item = get_named_type(field.type)
             if is_object_type(item):
-                selection.children = [self._select(item.name, part, "", ()) for part in item.fields]
+                selection.children = [self._select(item.name, part, "") for part in item.fields]
             found.append(selection)
         return found
 

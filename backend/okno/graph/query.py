@@ -29,6 +29,7 @@ MATCHED_FIELDS: dict[Match, tuple[str, ...]] = {
     Match.EMAIL: ("email",),
     Match.NUMBER: ("personnelNumber",),
     Match.PHONE: ("workPhone",),
+    Match.STATE: ("state",),
 }
 MAX_NODES = 100
 

@@ -53,6 +53,18 @@ class SectionValue:
         return self.data.get(name[len(VALUE_PREFIX) :])
 
 
+class MoneyValue:
+    """An amount in a section, as the type `Money` reads it, with the facts of its employee."""
+
+    __slots__ = ("currency", "facts", "minor_units", "subject_label")
+
+    def __init__(self, amount: Mapping[str, Any], facts: Mapping[str, object], subject_label: str) -> None:
+        self.minor_units = amount["minorUnits"]
+        self.currency = amount["currency"]
+        self.facts = facts
+        self.subject_label = subject_label
+
+
 Converter = Callable[[Any, Mapping[str, object], str], Any]
 
 
@@ -136,7 +148,7 @@ def _section_field(type_name: str, field: FieldManifest, converters: dict[str, C
         ]
         return _field(field.name, list[item] | None, description)  # type: ignore[valid-type]
     if field.type == "money":
-        converters[field.name] = lambda value, facts, label: SectionValue(value, facts, label)
+        converters[field.name] = MoneyValue
     python_type = PYTHON_TYPES[field.type]
     return _field(field.name, python_type | None, description)
 
@@ -162,9 +174,7 @@ def _text(title: Mapping[str, str]) -> str:
     return title.get("en") or next(iter(title.values()))
 
 
-def _field(
-    name: str, annotation: Any, description: str, *, attribute: str | None = None
-) -> StrawberryField:
+def _field(name: str, annotation: Any, description: str, *, attribute: str | None = None) -> StrawberryField:
     return StrawberryField(
         python_name=attribute or VALUE_PREFIX + name,
         graphql_name=name,

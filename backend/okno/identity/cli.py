@@ -11,8 +11,9 @@ from uuid import UUID
 import click
 
 from okno.errors import OknoError
-from okno.identity.service import Identity, IssuedToken
+from okno.identity.service import Identity
 from okno.identity.teams import DemoPerson
+from okno.identity.tokens import IssuedToken
 
 T = TypeVar("T")
 

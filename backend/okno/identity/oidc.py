@@ -322,7 +322,10 @@ class OidcProvider:
             response = await self._send("GET", metadata["jwks_uri"], headers={"Accept": "application/json"})
             if response.status_code != 200:
                 raise _unavailable()
-            self._keys, self._keys_at = KeySet.import_key_set(_json(response)), now  # type: ignore[arg-type]
+            try:
+                self._keys, self._keys_at = KeySet.import_key_set(_json(response)), now  # type: ignore[arg-type]
+            except (JoseError, ValueError, TypeError, KeyError, AttributeError) as error:
+                raise _unavailable() from error
         return self._keys
 
     async def _send(self, method: str, url: str, **request: Any) -> httpx.Response:

@@ -24,6 +24,8 @@ class Recent(Generic[T]):
         self._clock = clock
         self._limit = limit
         self._entries: dict[bytes, _Entry[T]] = {}
+        self.generation = 0
+        """Note it before asking the database and give it to `put`."""
 
     def find(self, key: bytes) -> T | None:
         entry = self._entries.get(key)
@@ -34,7 +36,10 @@ class Recent(Generic[T]):
             return None
         return entry.value
 
-    def put(self, key: bytes, value: T) -> None:
+    def put(self, key: bytes, value: T, *, generation: int) -> None:
+        """Keeps the value, unless something was revoked since `generation`: it may have been this."""
+        if generation != self.generation:
+            return
         self._entries.pop(key, None)
         if len(self._entries) >= self._limit:
             del self._entries[
@@ -43,4 +48,6 @@ class Recent(Generic[T]):
         self._entries[key] = _Entry(value, self._clock.monotonic() + MEMORY_SECONDS)
 
     def clear(self) -> None:
+        """After a revocation: nothing that was read before it is believed."""
         self._entries.clear()
+        self.generation += 1

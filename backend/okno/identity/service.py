@@ -10,32 +10,18 @@ from okno.errors import InvalidInput, NotFound, OknoError, Unauthenticated
 from okno.identity import store, tokens
 from okno.identity.actors import DEVELOPMENT, Actors
 from okno.identity.browser import Browser
-from okno.identity.model import Actor, employee_uuid
+from okno.identity.model import Actor
 from okno.identity.models import AccountRow
 from okno.identity.oidc import Attempt, OidcProvider, SignInRefused
 from okno.identity.provisioning import provision
 from okno.identity.recorder import Recorder
 from okno.identity.sessions import Authentication, Replayed, Sessions
-from okno.identity.teams import DemoPerson, Team, Teams
+from okno.identity.teams import DemoPerson, Teams
 from okno.identity.tokens import IssuedToken
 from okno.settings import Settings, read_secret
 from okno.storage.engine import Database
 
-__all__ = [
-    "CALLBACK_PATH",
-    "DEVELOPMENT",
-    "OIDC",
-    "Actor",
-    "Authentication",
-    "DemoPerson",
-    "Identity",
-    "IssuedToken",
-    "Recorder",
-    "SignedIn",
-    "Team",
-    "Teams",
-    "employee_uuid",
-]
+__all__ = ["CALLBACK_PATH", "DEVELOPMENT", "OIDC", "Actor", "Authentication", "Identity", "SignedIn", "Teams"]
 
 OIDC = "oidc"
 CALLBACK_PATH = "/auth/oidc/callback"
@@ -65,6 +51,7 @@ class Identity:
         *,
         oidc: OidcProvider | None = None,
         find_employee: FindEmployee | None = None,
+        known_scopes: Collection[str] | None = None,
     ) -> None:
         self.teams = teams
         self.browser = Browser(settings)
@@ -74,6 +61,7 @@ class Identity:
         self._recorder = recorder
         self._oidc = oidc
         self._find_employee = find_employee
+        self._known_scopes = known_scopes
         self._actors = Actors(teams, development=self._development)
         self._sessions = Sessions(db, clock, settings.identity, self._actors.of_session)
         self._tokens = tokens.Tokens(db, clock, self._actors.of_token)
@@ -88,6 +76,7 @@ class Identity:
         *,
         known_roles: Collection[str] | None = None,
         known_widgets: Collection[str] | None = None,
+        known_scopes: Collection[str] | None = None,
         find_employee: FindEmployee | None = None,
     ) -> "Identity":
         """Identity as the deployment configures it.
@@ -107,7 +96,16 @@ class Identity:
                 clock,
                 plain_http=settings.mode == DEVELOPMENT,
             )
-        return cls(db, clock, settings, teams, recorder, oidc=oidc, find_employee=find_employee)
+        return cls(
+            db,
+            clock,
+            settings,
+            teams,
+            recorder,
+            oidc=oidc,
+            find_employee=find_employee,
+            known_scopes=known_scopes,
+        )
 
     async def close(self) -> None:
         if self._oidc is not None:
@@ -286,7 +284,7 @@ class Identity:
         Raises:
             InvalidInput: the name, a scope or the time to live is wrong.
         """
-        tokens.check_service(name, scopes)
+        tokens.check_service(name, scopes, self._known_scopes)
         tokens.check_ttl(ttl, tokens.LONGEST_SERVICE_TTL)
         async with self._db.transaction() as db:
             service = await store.ensure_service(db, name, now=self._clock.now())

@@ -173,6 +173,7 @@ class Sessions:
         known = self._recent.find(whole)
         if known is not None and now < known.ends_at:
             return Authentication(known.actor)
+        generation = self._recent.generation
         async with self._db.transaction() as db:
             held = await store.find_session(db, digest(cookie.key))
             if held is None:
@@ -197,7 +198,7 @@ class Sessions:
                 await store.confirm_session(db, session.id, shown, grace_until=now + GRACE)
             if judgement.touch and renewed is None:
                 await store.touch_session(db, session.id, now=now)
-        self._recent.put(whole, _Known(actor, session.ends_at))
+        self._recent.put(whole, _Known(actor, session.ends_at), generation=generation)
         return Authentication(actor, renewed)
 
     async def end(self, session_id: UUID) -> bool:

@@ -56,10 +56,14 @@ class _Known:
     expires_at: datetime
 
 
-def check_service(name: str, scopes: Collection[str]) -> None:
+def check_service(name: str, scopes: Collection[str], known_scopes: Collection[str] | None) -> None:
     """
+    Args:
+        known_scopes: those that the policy speaks of; None skips the check.
+
     Raises:
-        InvalidInput: the name or a scope has not the form that the policy can speak of, or there is no scope.
+        InvalidInput: the name or a scope has not the form that the policy can speak of, a scope is unknown to it, or there is
+            none.
     """
     if len(name) > 64 or not _SERVICE.fullmatch(name):
         raise InvalidInput(
@@ -74,6 +78,11 @@ def check_service(name: str, scopes: Collection[str]) -> None:
         if len(scope) > 128 or not _SCOPE.fullmatch(scope):
             raise InvalidInput(
                 f"{scope!r} is no scope: write noun.verb, such as people.search", field="scope"
+            )
+        if known_scopes is not None and scope not in known_scopes:
+            raise InvalidInput(
+                f"The policy knows no scope {scope}; it knows {', '.join(sorted(known_scopes))}",
+                field="scope",
             )
 
 
@@ -122,6 +131,7 @@ class Tokens:
         now = self._clock.now()
         known = self._recent.find(secret_hash)
         if known is None:
+            generation = self._recent.generation
             async with self._db.transaction() as db:
                 held = await store.find_token(db, secret_hash)
                 if held is None:
@@ -134,7 +144,7 @@ class Tokens:
                     row.last_used_at is None or now - row.last_used_at >= USE_NOTED_EVERY
                 ):
                     await store.touch_token(db, row.id, now=now)
-            self._recent.put(secret_hash, known)
+            self._recent.put(secret_hash, known, generation=generation)
         if now >= known.expires_at:
             raise Unauthenticated("The bearer token has expired. Issue a new one.")
         return known.actor

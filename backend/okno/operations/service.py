@@ -226,23 +226,42 @@ class Operations:
         self, actor: Actor, operation_id: str, person: Person, given: Any, idempotency_key: str
     ) -> "_Admitted | Problem":
         """The gate, then the form of the input. A denied attempt is recorded before anything else is told."""
-        if not 1 <= len(idempotency_key) <= 200:
-            return Problem("INVALID_INPUT", "An idempotency key has 1 to 200 characters.", "idempotencyKey")
         offer = self._offers.get(operation_id)
         rule = self._rule(actor, operation_id, person.facts()) if offer else None
+        subject = self._subject(actor, person)
         if offer is None or rule is None:
             await self._journal.record(
                 Event(
                     event_type="access.denied",
                     actor=_actor(actor),
-                    subject=_subject(person),
+                    subject=subject,
                     detail={"action": "run", "operation": operation_id[:200]},
                     policy_version=self._policy.version,
                 )
             )
             return Problem("DENIED", "You may not run this operation on this employee.", "operation")
+        if not 1 <= len(idempotency_key) <= 200:
+            return Problem("INVALID_INPUT", "An idempotency key has 1 to 200 characters.", "idempotencyKey")
         values = {} if given is None else given
-        return _Admitted(offer, person, values, rule.rule_id, _check(offer, values))
+        return _Admitted(offer, person, subject, values, rule.rule_id, _check(offer, values))
+
+    def _subject(self, actor: Actor, person: Person) -> SubjectRef:
+        """The employee as the actor may know them: everybody reads the records of what they tried themselves."""
+        table = self._policy.table(actor.rights, "read", "Employee")
+        names = {
+            "login": person.login,
+            "personnelNumber": person.personnel_number,
+            "displayName": person.full_name,
+        }
+        label = next(
+            (
+                name
+                for field, name in names.items()
+                if name and table.decide(f"Employee.{field}").allows(person.facts(), actor.employee_id)
+            ),
+            None,
+        )
+        return SubjectRef(kind="Employee", id=person.id, label=label)
 
     def _rule(self, actor: Actor, operation_id: str, facts: Mapping[str, object]) -> Alternative | None:
         decision = self._policy.table(actor.rights, "run", "Employee").decide(operation_id)
@@ -283,14 +302,20 @@ class _Admitted:
     __slots__ = ("given", "keys", "offer", "person", "problems", "rule", "subject")
 
     def __init__(
-        self, offer: Offer, person: Person, given: Any, rule: str, problems: Sequence[Problem]
+        self,
+        offer: Offer,
+        person: Person,
+        subject: SubjectRef,
+        given: Any,
+        rule: str,
+        problems: Sequence[Problem],
     ) -> None:
         self.offer = offer
         self.person = person
         self.given = given
         self.rule = rule
         self.problems = problems
-        self.subject = _subject(person)
+        self.subject = subject
         self.keys = keys_of(person)
 
 
@@ -335,7 +360,3 @@ def _source_problem(error: SourceError) -> Problem:
 
 def _actor(actor: Actor) -> ActorRef:
     return ActorRef(id=actor.id, kind=actor.kind, login=actor.login, display_name=actor.display_name)
-
-
-def _subject(person: Person) -> SubjectRef:
-    return SubjectRef(kind="Employee", id=person.id, label=person.login or person.personnel_number)

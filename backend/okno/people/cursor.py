@@ -15,11 +15,10 @@ class Cursor:
 
     search: str
     rank: int
-    gone: bool
     id: UUID
 
     def encode(self) -> str:
-        packed = json.dumps([self.search, self.rank, int(self.gone), self.id.hex], separators=(",", ":"))
+        packed = json.dumps([self.search, self.rank, self.id.hex], separators=(",", ":"))
         return base64.urlsafe_b64encode(packed.encode()).decode().rstrip("=")
 
     @classmethod
@@ -31,8 +30,8 @@ class Cursor:
         """
         try:
             packed = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-            of, rank, gone, person_id = json.loads(packed)
-            cursor = cls(str(of), int(rank), bool(gone), UUID(hex=person_id))
+            of, rank, person_id = json.loads(packed)
+            cursor = cls(str(of), int(rank), UUID(hex=person_id))
             if not 0 <= cursor.rank < 2**31:
                 raise ValueError(f"rank {cursor.rank}")
         except (

@@ -68,6 +68,7 @@ class Match(StrEnum):
     EMAIL = "email"
     NUMBER = "number"  # personnel_number
     PHONE = "phone"
+    STATE = "state"  # nothing to search for: whether who left comes last in the list
 
 
 #: For each thing that may be matched, the rows for which it may be: None is all rows. What is absent is not matched.

@@ -73,7 +73,7 @@ class People:
         Args:
             text: parts of a name in any alphabet and order, login, e-mail, personnel number, phone in any spelling.
             matching: what may be searched, each with the rows for which it may be. Without `Match.NAMES` the order
-                does not depend on names either.
+                does not depend on names either, nor without `Match.STATE` on who left.
             where: the rows that may be seen at all; None is all rows. Applied in SQL before the limit.
             me: the employee that `ME` in the conditions stands for.
             first: 1 to 100.

@@ -44,7 +44,7 @@ FACT_COLUMNS = {
     name: _P[name] for name in ("id", "country", "department", "office", "state", "protected", "manager_id")
 }
 
-# Ranks of a result. Within a rank: those who work before those who left, then by name.
+# Ranks of a result. Within a rank: those who work before those who left, then by name, see `_Search.order`.
 _EXACT, _SURNAME, _PREFIX, _INFIX = 0, 1, 2, 3
 _SIMILAR = 1000  # + `_distance` of each word
 # The default, 0.6, finds no word of six letters with two changed about: word_similarity('pertov', 'petrov') is 0.29.
@@ -110,12 +110,17 @@ class _Search:
         self.visible = compile_condition(where, me)
         self.allowed = {match: compile_condition(condition, me) for match, condition in matching.items()}
         self.fingerprint = hashlib.sha256(repr(query).encode()).hexdigest()[:12]
-        # The order tells of names too: it is by name only where names may be read.
-        self.sort: ColumnElement[str] | None = None
-        if Match.NAMES in matching:
-            self.sort = _P.sort_name
-            if matching[Match.NAMES] not in (None, where):
-                self.sort = case((self.allowed[Match.NAMES], _P.sort_name), else_=literal("").collate("C"))
+        # An order tells of what it is made by: who left comes last, and names are in order, only where both may be read.
+        self.order: dict[str, ColumnElement[Any]] = {}
+        for match, name, column, unknown in (
+            (Match.STATE, "left", _P.gone, false()),
+            (Match.NAMES, "sort", _P.sort_name, literal("").collate("C")),
+        ):
+            if match in matching:
+                everywhere = matching[match] in (None, where)
+                self.order[name] = (
+                    column if everywhere else case((self.allowed[match], column), else_=unknown)
+                )
 
     def everybody(self) -> Select[Any]:
         """Without a rank, so that ix_people_person_sorted gives the order: 0.2 ms a page instead of sorting 50,000 rows."""
@@ -162,10 +167,8 @@ class _Search:
         return self._select(rank, and_(*found))
 
     def _select(self, rank: ColumnElement[int], found: ColumnElement[bool]) -> Select[Any]:
-        columns = [*_PERSON_COLUMNS, rank.label("rank")]
-        if self.sort is not None:
-            columns.append(self.sort.label("sort"))
-        return select(*columns).where(self.visible, found)
+        ordered = [column.label(name) for name, column in self.order.items()]
+        return select(*_PERSON_COLUMNS, rank.label("rank"), *ordered).where(self.visible, found)
 
     def _contains(self, word: Word) -> ColumnElement[bool]:
         names, ident = (
@@ -367,30 +370,27 @@ class PeopleStore:
             hits = found.subquery("hits").c
             columns, statement = hits, select(*hits)
         order: list[ColumnElement[Any]] = [columns.rank] if ranked else []
-        order += [columns.gone, *([columns.sort] if search.sort is not None else []), columns.id]
+        order += [*(columns[name] for name in search.order), columns.id]
         if cursor is not None:
-            sort = [] if search.sort is None else [await self._sort_of(session, search, cursor.id)]
-            place = [*([cursor.rank] if ranked else []), cursor.gone, *sort, cursor.id]
+            place = [*([cursor.rank] if ranked else []), *await self._place_of(session, search, cursor.id)]
             statement = statement.where(tuple_(*order) > tuple_(*map(literal, place)))
         statement = statement.order_by(*order).limit(first + 1)
         rows = (await session.execute(statement)).all()
         items = []
         for row in rows[:first]:
             person = person_of(row)
-            items.append(Found(person, Cursor(search.fingerprint, row.rank, person.gone, person.id).encode()))
+            items.append(Found(person, Cursor(search.fingerprint, row.rank, person.id).encode()))
         return Page(tuple(items), has_next=len(rows) > first)
 
-    async def _sort_of(self, session: AsyncSession, search: _Search, person_id: UUID) -> str:
+    async def _place_of(self, session: AsyncSession, search: _Search, person_id: UUID) -> Sequence[Any]:
         """By what the person of a cursor is sorted; of visible people only, else forged cursors could sound out names."""
-        assert search.sort is not None
-        found: str | None = await session.scalar(
-            select(search.sort).where(_P.id == person_id, search.visible)
-        )
+        place = select(*search.order.values(), _P.id).where(_P.id == person_id, search.visible)
+        found = (await session.execute(place)).one_or_none()
         if found is None:
             raise InvalidInput(
                 "This cursor's employee is no longer in the list; begin with the first page.", field="after"
             )
-        return found
+        return tuple(found)
 
 
 def _uuids(ids: Sequence[UUID]) -> ColumnElement[list[UUID]]:

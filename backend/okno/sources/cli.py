@@ -1,9 +1,7 @@
 """`okno source …`: which systems are connected, and whether their manifests and connections are right."""
 
 import asyncio
-import os
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -41,7 +39,7 @@ def check(source_id: str | None, offline: bool) -> None:
     if offline:
         click.echo(f"{len(chosen)} manifests are right")
         return
-    outcomes = asyncio.run(_ping(Sources(chosen, SystemClock(), _environment())))
+    outcomes = asyncio.run(_ping(Sources(chosen, SystemClock())))
     for name, outcome in outcomes.items():
         click.echo(f"{name}\t{outcome or 'ok'}")
     if any(outcomes.values()):
@@ -65,15 +63,3 @@ async def _ping(sources: Sources) -> dict[str, str]:
 
 def _directory() -> Path:
     return load_settings().config_dir / "sources"
-
-
-def _environment() -> Mapping[str, str]:
-    # A running `okno up` leaves the addresses of its simulated systems in the data folder.
-    found = {}
-    file = load_settings().data_dir / "run.env"
-    if file.exists():
-        for line in file.read_text(encoding="utf-8").splitlines():
-            name, equals, value = line.partition("=")
-            if equals:
-                found[name.strip()] = value.strip()
-    return {**found, **os.environ}

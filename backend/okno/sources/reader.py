@@ -30,7 +30,9 @@ class Reader:
         self.mapper = Mapper(manifest, textual=textual)
         self._clock = clock
         self._cache = AnswerCache(manifest.cache_entries)
+        self._reading: set[asyncio.Task[SectionResult]] = set()
         self._under_way: dict[str, asyncio.Task[SectionResult]] = {}
+        """Of those that are being read the ones that further readers may join."""
 
     async def read(self, key: str, *, fresh: bool) -> SectionResult:
         """The section of the person with that key. Never raises for a fault of the source.
@@ -46,7 +48,8 @@ class Reader:
         task = self._under_way.get(key)
         if task is None:
             task = self._under_way[key] = asyncio.create_task(self._read(key))
-            task.add_done_callback(lambda _: self._under_way.pop(key, None))
+            self._reading.add(task)
+            task.add_done_callback(lambda done: self._read_ended(key, done))
         # One reader who goes away does not take the answer from the others.
         return await asyncio.shield(task)
 
@@ -68,8 +71,9 @@ class Reader:
         return record, answer
 
     def forget(self, key: str) -> None:
-        """After a write: what is known of the person is out of date."""
+        """After a write: what is known of the person is out of date, and so is what is being read."""
         self._cache.forget(key, self._clock.monotonic())
+        self._under_way.pop(key, None)
 
     async def scan(self, cursor: str | None) -> AsyncIterator[ScanPage]:
         """Everybody whom the source knows, as columns of the index, page by page.
@@ -99,11 +103,16 @@ class Reader:
 
     async def close(self) -> None:
         """Stops reads under way and closes the connections."""
-        tasks = list(self._under_way.values())
+        tasks = list(self._reading)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self.connector.close()
+
+    def _read_ended(self, key: str, task: "asyncio.Task[SectionResult]") -> None:
+        self._reading.discard(task)
+        if self._under_way.get(key) is task:
+            del self._under_way[key]
 
     async def _ask(self, key: str) -> Any:
         return await self.runtime.call(

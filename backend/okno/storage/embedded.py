@@ -185,7 +185,8 @@ class EmbeddedPostgres:
     def _create_cluster(self, user: str | None) -> None:
         # made beside its place: a start that is cut off leaves half a cluster, with PG_VERSION, which initdb writes first
         unfinished = self._cluster.with_name("cluster.new")
-        shutil.rmtree(unfinished, ignore_errors=True)
+        for leftover in (unfinished, self._cluster):
+            shutil.rmtree(leftover, ignore_errors=True)
         with tempfile.NamedTemporaryFile("w", prefix="okno-", delete=False) as file:
             file.write(self._password(SUPERUSER))
         try:

@@ -9,6 +9,9 @@ export interface GateEntry {
   denied?: number;
 }
 
+/** What one tells a person about a value that was taken away. `rule` is null where no rule speaks of it: the default is deny. */
+export type Denial = Pick<GateEntry, "rule" | "reason">;
+
 export interface Gate {
   /** The entry that took the value at the path (or something above it) away; null when nothing did. */
   denialOf(path: string): GateEntry | null;

@@ -99,5 +99,13 @@ export async function signOut(): Promise<Session> {
 /** Why the provider sent one back without a session; the server puts the code into the address. */
 export const signInError = (): string | null => new URLSearchParams(window.location.search).get("signInError");
 
+/** Takes the code out of the address: told once, it must not come back with a reload or a copied link. */
+export function forgetSignInError(): void {
+  const address = new URL(window.location.href);
+  if (!address.searchParams.has("signInError")) return;
+  address.searchParams.delete("signInError");
+  window.history.replaceState(window.history.state, "", address.pathname + address.search + address.hash);
+}
+
 /** Where the provider sends one back to: the place one is at. */
 export const oidcStart = (place: string): string => `/auth/oidc/start?next=${encodeURIComponent(place)}`;

@@ -10,6 +10,7 @@ import { useKept } from "../api/kept";
 import type { WidgetsQuery } from "../generated/graphql";
 import { useI18n } from "../i18n";
 import { ErrorBoundary } from "../shell/ErrorBoundary";
+import { denialText } from "../shell/Faces";
 import { findView } from "../views/registry";
 import { ActionsContext } from "./actions";
 import { Corner } from "./Corner";
@@ -72,7 +73,15 @@ export function WidgetCard({ widget, employee }: { widget: Widget; employee: str
             />
           ) : face.kind === "ready" ? (
             <Suspense fallback={<WidgetSkeleton manifest={manifest} />}>
-              {face.partial !== null && <PartialNote code={face.partial.code} />}
+              {face.partial !== null ? (
+                <PartialNote code={face.partial.code} />
+              ) : (
+                face.meta?.state === "STALE" && (
+                  <p className={styles.partial} role="note">
+                    {t("corner.stale.note")}
+                  </p>
+                )
+              )}
               <View manifest={manifest} data={shown.data} gate={shown.gate} />
             </Suspense>
           ) : (
@@ -110,11 +119,7 @@ function OtherFace({ face, manifest, onRetry, retrying }: OtherFaceProps) {
       return <WidgetSkeleton manifest={manifest} />;
     case "denied":
       return (
-        <CardFace
-          icon={Lock}
-          title={t("widget.denied.title")}
-          text={face.reason === null ? t("denied.next") : t("denied.reason", { reason: face.reason })}
-        />
+        <CardFace icon={Lock} title={t("widget.denied.title")} text={`${denialText(i18n, face)} ${t("denied.next")}`} />
       );
     case "absent":
       return <CardFace icon={Person} title={t("widget.absent.title", { source })} text={t("widget.absent.text")} />;

@@ -29,7 +29,7 @@ export function WidgetGrid({ slot, employee }: { slot: string; employee: string 
   }
   if (fetching) return <div className={styles.grid} aria-busy="true" />;
   const denial = readGate(extensions).denialOf("widgets");
-  if (denial !== null) return <DeniedFace reason={denial.reason} />;
+  if (denial !== null) return <DeniedFace denial={denial} />;
   return (
     <FailedFace
       title={t("widgets.failed.title")}

@@ -7,8 +7,8 @@ import styles from "./WidgetSkeleton.module.css";
 
 export function WidgetSkeleton({ manifest }: { manifest: Manifest }) {
   const { t } = useI18n();
-  // A card is h × 28 − 12 px high; 50 of them are its header and edges, a line takes 26.
-  const room = Math.max(1, Math.floor((manifest.size.h * 28 - 62) / 26));
+  // A card is h × 28 − 12 px high; 46 of them are its header and edges, a line takes 24.
+  const room = Math.max(1, Math.floor((manifest.size.h * 28 - 58) / 24));
   const lines = manifest.view === "facts" ? Math.min(manifest.fields.length, room) : room;
   return (
     <div className={styles.lines} role="status" aria-label={t("common.loading")}>

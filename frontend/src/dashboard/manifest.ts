@@ -13,14 +13,20 @@ export const FORMATS = [
   "tag",
   "country",
   "number",
+  "alert",
 ] as const;
 export type FieldFormat = (typeof FORMATS)[number];
+
+export const TONES = ["warning", "danger", "info", "positive"] as const;
+export type Tone = (typeof TONES)[number];
 
 export interface FieldSpec {
   /** Facts: from the root of the answer, `employee.hr.position`. Columns: from the row. */
   path: string;
   label: unknown;
   format: FieldFormat;
+  /** Of an alert: the values that have to stand out, by how. */
+  tones?: Readonly<Partial<Record<Tone, readonly unknown[]>>>;
 }
 
 export interface Manifest {
@@ -46,9 +52,22 @@ function fieldSpecs(value: unknown): FieldSpec[] {
   return value.filter(isRecord).flatMap((entry) => {
     const path = text(entry["path"]);
     const format = FORMATS.find((known) => known === entry["format"]) ?? "text";
-    return path === null ? [] : [{ path, label: entry["label"] ?? path, format }];
+    if (path === null) return [];
+    const field = { path, label: entry["label"] ?? path, format };
+    return format === "alert" ? [{ ...field, tones: tonesOf(entry["tones"]) }] : [field];
   });
 }
+
+function tonesOf(value: unknown): Partial<Record<Tone, readonly unknown[]>> {
+  if (!isRecord(value)) return {};
+  return Object.fromEntries(
+    TONES.flatMap((tone) => (Array.isArray(value[tone]) ? [[tone, value[tone] as unknown[]]] : [])),
+  );
+}
+
+/** How a value has to stand out; null for one that need not. */
+export const toneOf = ({ tones = {} }: FieldSpec, value: unknown): Tone | null =>
+  TONES.find((tone) => tones[tone]?.includes(value)) ?? null;
 
 const within = (value: unknown, low: number, high: number, otherwise: number): number =>
   typeof value === "number" && Number.isFinite(value) ? Math.min(high, Math.max(low, Math.round(value))) : otherwise;

@@ -2,12 +2,12 @@
 import { useNow } from "../clock";
 import { useI18n } from ".";
 
-export function Moment({ at, relative = true }: { at: string; relative?: boolean }) {
+export function Moment({ at }: { at: string }) {
   const { format } = useI18n();
   const now = useNow();
   return (
-    <time dateTime={at} title={relative ? format.exact(at) : format.relative(at, now)}>
-      {relative ? format.relative(at, now) : format.dateTime(at)}
+    <time dateTime={at} title={format.exact(at)}>
+      {format.relative(at, now)}
     </time>
   );
 }

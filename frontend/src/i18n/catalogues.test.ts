@@ -82,3 +82,67 @@ test("a text of a manifest falls back to English, and never to an object", () =>
   expect(pickText({ en: 5 }, "en")).toBe("");
   expect(pickText("plain", "ru")).toBe("plain");
 });
+
+// Every code with which the back end answers a browser; the texts of sources stand under SOURCE_.
+const CODES = {
+  requests: [
+    "BAD_REQUEST",
+    "BAD_USER_INPUT",
+    "CSRF",
+    "CONFIGURATION",
+    "CONFLICT",
+    "DENIED",
+    "GRAPHQL_EXECUTION_FAILED",
+    "GRAPHQL_PARSE_FAILED",
+    "GRAPHQL_VALIDATION_FAILED",
+    "INTERNAL",
+    "INVALID_INPUT",
+    "LIMIT_EXCEEDED",
+    "METHOD_NOT_ALLOWED",
+    "NETWORK",
+    "NOT_ACCEPTABLE",
+    "NOT_FOUND",
+    "UNAUTHENTICATED",
+    "UNAVAILABLE",
+    "UNKNOWN_OUTCOME",
+    "UNREACHABLE",
+    "UNSUPPORTED_MEDIA_TYPE",
+  ],
+  operations: [
+    "DENIED",
+    "NOT_FOUND",
+    "INVALID_INPUT",
+    "PREVIEW_INVALID",
+    "PREVIEW_EXPIRED",
+    "PREVIEW_CHANGED",
+    "NOTHING_TO_CHANGE",
+    "CONFLICT",
+    "STILL_RUNNING",
+    "SETTLED",
+    "NOT_STARTED",
+  ],
+  sources: ["TIMEOUT", "UNREACHABLE", "REFUSED", "BAD_ANSWER", "NOT_FOUND", "BREAKER_OPEN", "NO_KEY", "OVERLOADED"].map(
+    (code) => `SOURCE_${code}`,
+  ),
+  signIn: [
+    "STATE_MISMATCH",
+    "SIGN_IN_EXPIRED",
+    "PROVIDER_REFUSED",
+    "ID_TOKEN_INVALID",
+    "LOGIN_MISSING",
+    "GROUPS_MALFORMED",
+    "NO_TEAM",
+    "LOGIN_TAKEN",
+    "ACCOUNT_DISABLED",
+    "UNAVAILABLE",
+    "CONFIGURATION",
+    "NOT_FOUND",
+    "UNKNOWN_LOGIN",
+    "CSRF",
+    "INVALID_INPUT",
+  ],
+};
+
+test.each(Object.entries(CODES))("every code of %s has a text", (_kind, codes) => {
+  expect(codes.filter((code) => !(`error.${code}` in english))).toEqual([]);
+});

@@ -26,7 +26,9 @@ export interface Format {
   exact(iso: string): string;
   /** Within a month of now in words, beyond it the day: "last month" would say too little. */
   relative(iso: string, now: number): string;
-  /** Short age for corners: "2 min". */
+  /** With seconds: for lists in which the order within a minute matters. */
+  stamp(iso: string): string;
+  /** Short age for corners: "2 min"; "now" while it is too young to be counted. */
   age(iso: string, now: number): string;
   time(at: number, timeZone?: string): string;
   weekday(at: number, timeZone?: string): string;
@@ -34,6 +36,14 @@ export interface Format {
   language(code: string): string;
   money(minorUnits: number, currency: string): string;
   list(items: readonly string[]): string;
+}
+
+const YOUNG_SECONDS = 10;
+const CLOCK: Intl.DateTimeFormatOptions = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
+
+/** The first of the browser's locales that is of the chosen language: who reads en-GB writes days before months. */
+export function localeFor(language: string, wanted: readonly string[]): string {
+  return wanted.find((tag) => tag === language || tag.startsWith(`${language}-`)) ?? language;
 }
 
 export function createFormat(language: string): Format {
@@ -48,27 +58,29 @@ export function createFormat(language: string): Format {
   return {
     number: (value) => number.format(value),
     date: (iso) => moment(iso, DAY),
-    dateTime: (iso) => moment(iso, { ...DAY, hour: "2-digit", minute: "2-digit" }),
-    exact: (iso) => moment(iso, { dateStyle: "full", timeStyle: "long" }),
+    dateTime: (iso) => moment(iso, { ...DAY, ...CLOCK }),
+    exact: (iso) => moment(iso, { dateStyle: "full", timeStyle: "long", hourCycle: "h23" }),
+    stamp: (iso) => moment(iso, { ...DAY, ...CLOCK, second: "2-digit" }),
     relative: (iso, now) => {
       const seconds = (Date.parse(iso) - now) / 1000;
       if (Number.isNaN(seconds)) return iso;
       if (Math.abs(seconds) >= RELATIVE_DAYS * 86_400) return moment(iso, DAY);
       const [unit, size] = UNITS.find(([name, length]) => name !== "week" && Math.abs(seconds) >= length) ?? [
-        "minute",
-        60,
+        "second",
+        1,
       ];
+      if (Math.abs(seconds) < YOUNG_SECONDS) return relative.format(0, "second");
       return relative.format(Math.trunc(seconds / size), unit);
     },
     age: (iso, now) => {
       const seconds = Math.max(0, (now - Date.parse(iso)) / 1000);
       const [unit, size] = UNITS.find(([, length]) => seconds >= length) ?? ["second", 1];
+      if (seconds < YOUNG_SECONDS) return relative.format(0, "second");
       return new Intl.NumberFormat(language, { style: "unit", unit, unitDisplay: "short" }).format(
         Math.floor(seconds / size),
       );
     },
-    time: (at, timeZone) =>
-      new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZone }).format(at),
+    time: (at, timeZone) => new Intl.DateTimeFormat(language, { ...CLOCK, timeZone }).format(at),
     weekday: (at, timeZone) =>
       new Intl.DateTimeFormat(language, { weekday: "long", day: "numeric", month: "long", timeZone }).format(at),
     country: (code) => {

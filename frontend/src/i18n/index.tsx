@@ -2,7 +2,7 @@
 import { configure } from "@gravity-ui/uikit";
 import { createContext, type ReactNode, useCallback, useContext, useEffect, useMemo, useState } from "react";
 
-import { createFormat, type Format } from "./format";
+import { createFormat, type Format, localeFor } from "./format";
 import {
   type Catalogue,
   chooseLanguage,
@@ -42,7 +42,7 @@ export function createI18n(language: string, catalogue: Catalogue, setLanguage: 
       return message === undefined ? null : formatMessage(message, language, parameters);
     },
     pick: (texts) => pickText(texts, language),
-    format: createFormat(language),
+    format: createFormat(localeFor(language, navigator.languages)),
     setLanguage,
   };
 }

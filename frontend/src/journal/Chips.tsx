@@ -38,6 +38,14 @@ export function Chips({ filters, types, employee, onChange, onAnyEmployee }: Pro
           {t(`journal.outcome.${outcome}`)}
         </Button>
       ))}
+      <Button
+        pin="circle-circle"
+        selected={filters.withoutSessions}
+        aria-pressed={filters.withoutSessions}
+        onClick={() => onChange({ ...filters, withoutSessions: !filters.withoutSessions })}
+      >
+        {t("journal.without_sessions")}
+      </Button>
       <Select
         hasClear
         placeholder={t("journal.any_type")}

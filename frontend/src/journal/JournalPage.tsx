@@ -4,13 +4,13 @@ import { Button, Drawer, Icon, Skeleton } from "@gravity-ui/uikit";
 import { useState } from "react";
 import { useLocation, useParams, useSearchParams } from "wouter";
 
+import { useNow } from "../clock";
 import type { RecordLineFragment } from "../generated/graphql";
 import { useI18n } from "../i18n";
-import { Moment } from "../i18n/Moment";
 import { DeniedFace, Face, FailedFace } from "../shell/Faces";
 import { recordPath } from "../shell/pages";
 import { Chips } from "./Chips";
-import { type Filters, matches, NO_FILTERS, typesOf } from "./filters";
+import { type Filters, matches, NO_FILTERS, operationOf, typesOf } from "./filters";
 import styles from "./JournalPage.module.css";
 import { Outcome } from "./Outcome";
 import { RecordSheet } from "./RecordSheet";
@@ -93,7 +93,7 @@ function Listed({ journal, shown, opened, onOpen }: ListedProps) {
     }
     if (journal.fetching) return <Waiting />;
     const denial = journal.gate.denialOf("auditRecords");
-    if (denial !== null) return <DeniedFace reason={denial.reason} />;
+    if (denial !== null) return <DeniedFace denial={denial} />;
     return <Face title={t("journal.empty.title")} text={t("journal.empty.text")} testId="empty" />;
   }
   return (
@@ -142,15 +142,20 @@ function Row({
   onOpen(record: RecordLineFragment): void;
 }) {
   const { t, pick, format } = useI18n();
+  const now = useNow();
+  const operation = operationOf(record);
   return (
     <tr className={styles.row} data-opened={opened} onClick={() => onOpen(record)} data-testid="journal-row">
       <td className={styles.at}>
-        <Moment at={record.at} relative={false} />
+        <time dateTime={record.at} title={format.relative(record.at, now)}>
+          {format.stamp(record.at)}
+        </time>
       </td>
       <td>
         <a href={recordPath(record.id)} className={styles.open}>
           {pick(record.title)}
         </a>
+        {operation !== null && <span className={styles.operation}>{operation}</span>}
         {record.phase !== "event" && (
           <span className={styles.phase}>{t(record.phase === "intent" ? "phase.intent" : "phase.outcome")}</span>
         )}

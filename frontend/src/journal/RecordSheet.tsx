@@ -8,13 +8,16 @@ import { JournalRecordDocument, type JournalRecordQuery } from "../generated/gra
 import { useI18n } from "../i18n";
 import { CopyText } from "../shell/CopyText";
 import { FailedFace, NotFoundFace } from "../shell/Faces";
+import { useMay } from "../shell/me";
 import { employeePath } from "../shell/pages";
+import { operationOf } from "./filters";
 import { Outcome } from "./Outcome";
 import styles from "./RecordSheet.module.css";
 
 type Record = Extract<NonNullable<JournalRecordQuery["node"]>, { hash: string }>;
 
-export function RecordSheet({ id, onClose }: { id: string; onClose(): void }) {
+/** `onClose`: when it lies over something. */
+export function RecordSheet({ id, onClose }: { id: string; onClose?: () => void }) {
   const { t } = useI18n();
   const [{ data, error, fetching }, again] = useQuery({ query: JournalRecordDocument, variables: { id } });
   const node = data?.node;
@@ -22,9 +25,11 @@ export function RecordSheet({ id, onClose }: { id: string; onClose(): void }) {
     <section className={styles.sheet} aria-label={t("journal.record")} data-testid="journal-record">
       <header className={styles.header}>
         <h2 className={styles.title}>{t("journal.record")}</h2>
-        <Button view="flat" onClick={onClose} aria-label={t("common.close")} title={t("common.close")}>
-          <Icon data={Xmark} size={16} />
-        </Button>
+        {onClose !== undefined && (
+          <Button view="flat" onClick={onClose} aria-label={t("common.close")} title={t("common.close")}>
+            <Icon data={Xmark} size={16} />
+          </Button>
+        )}
       </header>
       {node && "hash" in node ? (
         <Body record={node} />
@@ -62,6 +67,7 @@ function Body({ record }: { record: Record }) {
       </time>,
     ],
     [t("journal.type"), record.eventType],
+    [t("journal.operation"), operationOf(record)],
     [
       t("journal.phase"),
       record.phase === "intent"
@@ -119,12 +125,13 @@ function Body({ record }: { record: Record }) {
 
 function Subject({ record }: { record: Record }) {
   const { t } = useI18n();
+  const mayReadAll = useMay("audit.read");
   if (!record.subjectId) return null;
   if (record.subjectKind !== "Employee") return record.subjectLabel ?? record.subjectId;
   return (
     <span className={styles.subject}>
       <a href={employeePath(record.subjectId)}>{record.subjectLabel ?? record.subjectId}</a>
-      <a href={`/journal?employee=${encodeURIComponent(record.subjectId)}`}>{t("journal.all_about")}</a>
+      {mayReadAll && <a href={`/journal?employee=${encodeURIComponent(record.subjectId)}`}>{t("journal.all_about")}</a>}
     </span>
   );
 }

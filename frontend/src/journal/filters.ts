@@ -5,19 +5,28 @@ export interface Filters {
   outcome: string | null;
   type: string | null;
   text: string;
+  /** Leaves out who came and went: what was done is rarer and asked for more often. */
+  withoutSessions: boolean;
 }
 
-export const NO_FILTERS: Filters = { outcome: null, type: null, text: "" };
+export const NO_FILTERS: Filters = { outcome: null, type: null, text: "", withoutSessions: false };
 export const OUTCOMES = ["succeeded", "failed", "unknown"] as const;
 
 export function matches(record: RecordLineFragment, filters: Filters): boolean {
   if (filters.outcome !== null && record.outcome?.toLowerCase() !== filters.outcome) return false;
   if (filters.type !== null && record.eventType !== filters.type) return false;
+  if (filters.withoutSessions && record.eventType.startsWith("session.")) return false;
   const words = filters.text.toLocaleLowerCase().split(/\s+/).filter(Boolean);
-  const haystack = [record.actorName, record.actorLogin, record.subjectLabel, record.eventType]
+  const haystack = [record.actorName, record.actorLogin, record.subjectLabel, record.eventType, operationOf(record)]
     .join(" ")
     .toLocaleLowerCase();
   return words.every((word) => haystack.includes(word));
+}
+
+/** Which operation a record is about, by its id. */
+export function operationOf({ detail }: Pick<RecordLineFragment, "detail">): string | null {
+  const operation = typeof detail === "object" && detail !== null && "operation" in detail ? detail.operation : null;
+  return typeof operation === "string" ? operation : null;
 }
 
 export interface EventKind {

@@ -87,11 +87,18 @@ test("an operation without questions is previewed at once", async () => {
   expect(await screen.findByRole("button", { name: "Unlock the account" })).toBeTruthy();
 });
 
-test("who may not read the journal is told the record, not sent there", async () => {
+test("who may not open the journal is led to the record of the own deed all the same", async () => {
   const { user } = open(() => ran({}), [], { type: "object", properties: {} });
   await user.click(await screen.findByRole("button", { name: "Unlock the account" }));
-  expect(await screen.findByText(/record-1/)).toBeTruthy();
-  expect(screen.queryByRole("link")).toBeNull();
+  expect((await screen.findByRole("link", { name: /journal/ })).getAttribute("href")).toBe("/journal/record-1");
+});
+
+test("a group that the system does not know is not called a person", async () => {
+  const unknown = ran({ outcome: "FAILED", errors: [{ code: "SOURCE_NOT_FOUND", message: "", field: null }] });
+  const { user } = open(() => unknown, [], { type: "object", properties: {} });
+  await user.click(await screen.findByRole("button", { name: "Unlock the account" }));
+  const result = await screen.findByTestId("result");
+  expect(result.textContent).toContain("does not know what was asked for");
 });
 
 test("a changed form needs a new look", async () => {

@@ -6,8 +6,6 @@ import { type FormEvent, type MutableRefObject, useEffect, useLayoutEffect, useM
 import { failureText } from "../api/failure";
 import type { Offer } from "../dashboard/actions";
 import { type I18n, useI18n } from "../i18n";
-import { CopyText } from "../shell/CopyText";
-import { useMay } from "../shell/me";
 import { recordPath } from "../shell/pages";
 import styles from "./ActionSheet.module.css";
 import { Changes } from "./Changes";
@@ -188,6 +186,10 @@ function Steps({ offer, fields, employee, title, firstField, onClose }: StepsPro
   );
 }
 
+/** A code as the answer to an operation: a system that "does not know" may not know the group, not only the person. */
+const refusalText = (i18n: I18n, code: string): string =>
+  i18n.find(`error.operation.${code}`) ?? failureText(i18n, code);
+
 type Complaints = Readonly<Record<string, Complaint | { text: string }>>;
 
 function allComplaints(
@@ -201,7 +203,7 @@ function allComplaints(
     const own = shown ? complaintAbout(field, values[field.name] ?? null) : null;
     if (own !== null) return [[field.name, own]];
     const theirs = problems.find((problem) => problem.field === `input.${field.name}`);
-    return theirs === undefined ? [] : [[field.name, { text: failureText(i18n, theirs.code) }]];
+    return theirs === undefined ? [] : [[field.name, { text: refusalText(i18n, theirs.code) }]];
   });
   return Object.fromEntries(entries);
 }
@@ -224,7 +226,7 @@ function Troubles({ deed, fields }: { deed: Deed; fields: readonly FormField[] }
   }
   if (failure === null && general.length === 0) return null;
   const texts =
-    failure === null ? general.map(({ code }) => failureText(i18n, code)) : [failureText(i18n, failure.code)];
+    failure === null ? general.map(({ code }) => refusalText(i18n, code)) : [failureText(i18n, failure.code)];
   const settled = failure === null && general.every(({ code }) => code === "NOTHING_TO_CHANGE");
   return (
     <div role="alert">
@@ -251,8 +253,7 @@ function Result({
 }) {
   const i18n = useI18n();
   const { t } = i18n;
-  const mayRead = useMay("audit.read");
-  const causes = [...new Set(stage.problems.map(({ code }) => failureText(i18n, code)))];
+  const causes = [...new Set(stage.problems.map(({ code }) => refusalText(i18n, code)))];
   return (
     <>
       <div className={styles.body} data-testid="result" data-outcome={stage.outcome}>
@@ -269,17 +270,11 @@ function Result({
             <Changes changes={stage.changes} />
           </section>
         )}
-        {stage.record !== null &&
-          (mayRead ? (
+        {stage.record !== null && (
+          <p>
             <a href={recordPath(stage.record)}>{t("outcome.record")}</a>
-          ) : (
-            <div>
-              <p>{t("outcome.recorded")}</p>
-              <span className={styles.record}>
-                <CopyText text={stage.record} />
-              </span>
-            </div>
-          ))}
+          </p>
+        )}
       </div>
       <footer className={styles.footer}>
         <Button size="xl" width="max" onClick={onClose}>

@@ -10,9 +10,10 @@ import { EmployeeDatesDocument, type EmployeeHeaderQuery } from "../generated/gr
 import { useI18n } from "../i18n";
 import { CopyText } from "../shell/CopyText";
 import { employeePath } from "../shell/pages";
-import { Locked } from "../views/FactsView";
+import { Locked } from "../views/Locked";
 import { hueOf, initialsOf } from "./avatar";
 import styles from "./EmployeeHeader.module.css";
+import { placeOf } from "./place";
 import { ProtectedChip, StateChip } from "./StateChip";
 import { differenceMinutes, readerTimeZone, signedHours } from "./time-zone";
 
@@ -22,7 +23,7 @@ export function EmployeeHeader({ employee, gate }: { employee: Employee; gate: G
   const { t, format } = useI18n();
   const name = employee.displayName ?? employee.latinName ?? employee.login ?? t("person.nameless");
   const hidden = gate.denialOf("employee.login");
-  const place = [employee.office, employee.city, employee.country && format.country(employee.country)];
+  const place = placeOf(employee.office, employee.city, employee.country && format.country(employee.country));
   return (
     <header className={styles.header} data-testid="employee-header">
       <Avatar name={name} seed={employee.id} />
@@ -32,14 +33,12 @@ export function EmployeeHeader({ employee, gate }: { employee: Employee; gate: G
           {employee.latinName && employee.latinName !== name && (
             <span className={styles.latin}>{employee.latinName}</span>
           )}
-        </div>
-        <div className={styles.line}>
           {employee.login && (
             <span className={styles.login} data-testid="login">
               <CopyText text={employee.login} />
             </span>
           )}
-          {!employee.login && hidden !== null && <Locked reason={hidden.reason} />}
+          {!employee.login && hidden !== null && <Locked denial={hidden} />}
           <State employee={employee} />
           {employee.protected === true && <ProtectedChip size="s" />}
         </div>
@@ -51,10 +50,10 @@ export function EmployeeHeader({ employee, gate }: { employee: Employee; gate: G
           </p>
         )}
         <p className={styles.place}>
-          {place.some(Boolean) && (
+          {place !== "" && (
             <span className={styles.fact}>
               <Icon data={MapPin} size={14} />
-              {[...new Set(place.filter(Boolean))].join(", ")}
+              {place}
             </span>
           )}
           {employee.timeZone && <LocalTime timeZone={employee.timeZone} />}

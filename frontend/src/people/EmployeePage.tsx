@@ -54,7 +54,7 @@ export default function EmployeePage({ id }: { id: string }) {
     }
   }
   const denial = readGate(extensions).denialOf("employee");
-  if (denial !== null) return <DeniedFace title={t("employee.denied")} reason={denial.reason} />;
+  if (denial !== null) return <DeniedFace title={t("employee.denied")} denial={denial} />;
   if (error !== undefined && !isNotThere(error)) {
     return (
       <FailedFace
@@ -68,20 +68,38 @@ export default function EmployeePage({ id }: { id: string }) {
   return <NotFoundFace title={t("employee.not_found.title")} text={t("employee.not_found.text")} />;
 }
 
+interface DrawerState {
+  open: boolean;
+  /** The action whose sheet is in the drawer; null for the list of all. */
+  offer: Offer | null;
+  fromList: boolean;
+  /** Of the sheets opened so far: each begins anew. */
+  count: number;
+}
+
+const CLOSED: DrawerState = { open: false, offer: null, fromList: false, count: 0 };
+
 function Card({ id, header, name }: { id: string; header: React.ReactNode; name: string }) {
   const { t } = useI18n();
   const [{ data, error, fetching }, again] = useQuery({ query: OperationsDocument, variables: { employee: id } });
   const offers = useMemo(() => data?.operations ?? [], [data]);
-  const [chosen, setChosen] = useState<Offer | null>(null);
-  const [drawer, setDrawer] = useState(false);
+  const [drawer, setDrawer] = useState<DrawerState>(CLOSED);
   const firstField = useRef<HTMLElement | null>(null);
   const panelFilter = useRef<HTMLInputElement>(null);
-  const actions = useMemo(() => ({ offers, open: setChosen }), [offers]);
+  const choose = useCallback(
+    (offer: Offer) => setDrawer((now) => ({ open: true, offer, fromList: now.open, count: now.count + 1 })),
+    [],
+  );
+  const openList = () => setDrawer((now) => ({ ...now, open: true, offer: null, fromList: false }));
+  // What is in the drawer stays there while it slides out.
+  const close = () => setDrawer((now) => ({ ...now, open: false }));
+  const { offer: chosen } = drawer;
+  const actions = useMemo(() => ({ offers, open: choose }), [offers, choose]);
 
   useShortcuts({
     a: () => {
       if (window.matchMedia(PANEL).matches) panelFilter.current?.focus();
-      else setDrawer(true);
+      else openList();
     },
   });
   const drawerFilter = useCallback((input: HTMLInputElement | null) => {
@@ -93,7 +111,7 @@ function Card({ id, header, name }: { id: string; header: React.ReactNode; name:
       fetching={fetching}
       failure={error && !data?.operations ? failureOf(error) : null}
       filter={filter}
-      onChoose={setChosen}
+      onChoose={choose}
       onRetry={() => again({ requestPolicy: "network-only" })}
     />
   );
@@ -103,13 +121,7 @@ function Card({ id, header, name }: { id: string; header: React.ReactNode; name:
       <div className={styles.page}>
         <div className={styles.head}>
           {header}
-          <Button
-            className={styles.open}
-            size="l"
-            view="action"
-            onClick={() => setDrawer(true)}
-            data-testid="open-actions"
-          >
+          <Button className={styles.open} size="l" view="action" onClick={openList} data-testid="open-actions">
             <Icon data={Thunderbolt} size={16} />
             {t("actions.title")}
           </Button>
@@ -122,7 +134,7 @@ function Card({ id, header, name }: { id: string; header: React.ReactNode; name:
         </aside>
       </div>
       <Drawer
-        open={drawer || chosen !== null}
+        open={drawer.open}
         placement="right"
         size={chosen === null ? 360 : 520}
         maxSize={800}
@@ -130,11 +142,7 @@ function Card({ id, header, name }: { id: string; header: React.ReactNode; name:
         aria-label={t("actions.title")}
         initialFocus={firstField}
         contentClassName={styles.drawer}
-        onOpenChange={(open) => {
-          if (open) return;
-          setChosen(null);
-          setDrawer(false);
-        }}
+        onOpenChange={(open) => !open && close()}
       >
         {chosen === null ? (
           <div className={styles.sheet}>
@@ -142,7 +150,7 @@ function Card({ id, header, name }: { id: string; header: React.ReactNode; name:
             <Button
               className={styles.close}
               view="flat"
-              onClick={() => setDrawer(false)}
+              onClick={close}
               aria-label={t("common.close")}
               title={t("common.close")}
             >
@@ -151,16 +159,13 @@ function Card({ id, header, name }: { id: string; header: React.ReactNode; name:
           </div>
         ) : (
           <ActionSheet
-            key={chosen.id}
+            key={drawer.count}
             offer={chosen}
             employee={id}
             name={name}
             firstField={firstField}
-            onBack={drawer ? () => setChosen(null) : null}
-            onClose={() => {
-              setChosen(null);
-              setDrawer(false);
-            }}
+            onBack={drawer.fromList ? openList : null}
+            onClose={close}
           />
         )}
       </Drawer>

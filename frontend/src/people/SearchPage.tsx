@@ -100,7 +100,7 @@ function Results({ search, typed, keys }: { search: Search; typed: string; keys:
     );
   }
   const denial = search.denied.denialOf("employees");
-  if (denial !== null) return <DeniedFace title={t("search.denied")} reason={denial.reason} />;
+  if (denial !== null) return <DeniedFace title={t("search.denied")} denial={denial} />;
   if (search.people.length === 0) {
     if (search.waiting) return <Waiting />;
     return (

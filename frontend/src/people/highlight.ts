@@ -6,17 +6,36 @@ export interface Piece {
 }
 
 const NOT_DIGIT = /\D/g;
+// What the search takes for one another beside accents, as far as it is one letter for one (okno/people/folding.py).
+const ALIKE: Readonly<Record<string, string>> = Object.fromEntries(
+  ["łl", "øo", "đd", "ðd", "ħh", "ıi", "қк", "ңн", "ғг", "үу", "ұу", "һх", "әа", "өо", "іи", "єе", "ґг", "ҳх"].map(
+    (pair) => [pair.charAt(0), pair.charAt(1)],
+  ),
+);
+const SILENT = /[\p{M}\p{Cf}'`\u2018\u2019\u02bb\u02bc\u02b9\u00b4]/gu;
+
+/** One character as the search compares it: `Ё` and `е` are one; an apostrophe is nothing. */
+const fold = (char: string): string => {
+  const bare = char.normalize("NFKD").toLowerCase().replace(SILENT, "");
+  return ALIKE[bare] ?? bare;
+};
 
 /** Pieces of `text` in order; words of `query` are marked wherever a word begins with or contains them. */
 export function highlight(text: string, query: string): Piece[] {
-  const words = query.toLocaleLowerCase().split(/\s+/).filter(Boolean);
-  const lower = text.toLocaleLowerCase();
-  // Lower-casing may change the length (İ): then marks would be off, and none is better than a wrong one.
-  if (words.length === 0 || lower.length !== text.length) return [{ text, hit: false }];
+  const folded: string[] = [];
+  const origin: number[] = [];
+  for (let at = 0; at < text.length; at += 1) {
+    for (const char of fold(text.charAt(at))) {
+      folded.push(char);
+      origin.push(at);
+    }
+  }
+  const words = [...query].map(fold).join("").split(/\s+/).filter(Boolean);
   const marked = new Array<boolean>(text.length).fill(false);
+  const plain = folded.join("");
   for (const word of words) {
-    for (let at = lower.indexOf(word); at >= 0; at = lower.indexOf(word, at + word.length))
-      marked.fill(true, at, at + word.length);
+    for (let at = plain.indexOf(word); at >= 0; at = plain.indexOf(word, at + word.length))
+      marked.fill(true, origin[at], (origin[at + word.length - 1] ?? 0) + 1);
   }
   return pieces(text, marked);
 }

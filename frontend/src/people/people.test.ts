@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 
 import { hueOf, initialsOf } from "./avatar";
 import { highlight, highlightPhone } from "./highlight";
+import { placeOf } from "./place";
 import { differenceMinutes, hourAt, offsetMinutes, signedHours, weekdayAt } from "./time-zone";
 
 const marked = (pieces: { text: string; hit: boolean }[]) =>
@@ -18,7 +19,7 @@ test("every typed word is marked where it stands", () => {
 test("nothing typed, or nothing there, marks nothing", () => {
   expect(marked(highlight("Anna", "  "))).toBe("Anna");
   expect(marked(highlight("Anna", "zz"))).toBe("Anna");
-  expect(marked(highlight("İpek", "pe"))).toBe("İpek");
+  expect(marked(highlight("İpek", "pe"))).toBe("İ[pe]k");
 });
 
 test("phones are compared by their digits", () => {
@@ -53,4 +54,15 @@ test("hours and days of the other place are its own", () => {
 
 test("differences are written with sign and minutes", () => {
   expect([signedHours(300), signedHours(-210), signedHours(0)]).toEqual(["+5", "−3:30", "+0"]);
+});
+
+test("a city that the office is called by is not said twice", () => {
+  expect(placeOf("Moscow, Totem", "Moscow", "Russia")).toBe("Moscow, Totem, Russia");
+  expect(placeOf("Omskaya 5", "Omsk", "Russia")).toBe("Omskaya 5, Omsk, Russia");
+  expect(placeOf(null, "Lagos", null)).toBe("Lagos");
+});
+
+test("marks follow the folding of the search", () => {
+  expect(marked(highlight("Пётр Йорк", "петр иор"))).toBe("[Пётр] [Йор]к");
+  expect(marked(highlight("João O’Brien", "joao obrien"))).toBe("[João] [O’Brien]");
 });

@@ -4,7 +4,8 @@ import { Button, Icon, type IconData, Spin } from "@gravity-ui/uikit";
 import type { ReactNode } from "react";
 
 import { type Failure, failureText } from "../api/failure";
-import { useI18n } from "../i18n";
+import type { Denial } from "../api/gate";
+import { type I18n, useI18n } from "../i18n";
 import styles from "./Faces.module.css";
 
 interface FaceProps {
@@ -68,8 +69,14 @@ export function FailedFace({ title, text, failure, onRetry, more }: FailedFacePr
   );
 }
 
-export function DeniedFace({ title, reason }: { title?: string; reason?: string | null }) {
-  const { t } = useI18n();
+/** By which rule, or that there is none: what no rule allows is denied. */
+export const denialText = ({ t }: I18n, { reason }: Pick<Denial, "reason">): string =>
+  reason === null ? t("denied.no_rule") : t("denied.reason", { reason });
+
+/** `denial`: what the gate said; left out where a permission is missing. */
+export function DeniedFace({ title, denial }: { title?: string; denial?: Denial | null | undefined }) {
+  const i18n = useI18n();
+  const { t } = i18n;
   return (
     <Face
       testId="denied"
@@ -78,7 +85,7 @@ export function DeniedFace({ title, reason }: { title?: string; reason?: string 
       title={title ?? t("denied.title")}
       text={
         <>
-          {reason != null && <p>{t("denied.reason", { reason })}</p>}
+          {denial != null && <p>{denialText(i18n, denial)}</p>}
           <p>{t("denied.next")}</p>
         </>
       }

@@ -17,6 +17,7 @@ import { TopBar } from "./TopBar";
 
 const EmployeePage = lazy(() => import("../people/EmployeePage"));
 const JournalPage = lazy(() => import("../journal/JournalPage"));
+const RecordPage = lazy(() => import("../journal/RecordPage"));
 const SourcesPage = lazy(() => import("../sources/SourcesPage"));
 const Palette = lazy(() => import("./Palette"));
 const KeysDialog = lazy(() => import("./KeysDialog"));
@@ -64,7 +65,7 @@ export function Shell() {
               <Route path="/">{() => <Guarded permission="people.search" page={SearchPage} />}</Route>
               <Route path="/people">{() => <Guarded permission="people.search" page={SearchPage} />}</Route>
               <Route path="/people/:id">{({ id }) => <EmployeePage key={id} id={decodeURIComponent(id)} />}</Route>
-              <Route path="/journal/:id?">{() => <Guarded permission="audit.read" page={JournalPage} />}</Route>
+              <Route path="/journal/:id?">{({ id }) => <Journal id={id} />}</Route>
               <Route path="/sources">{() => <Guarded permission="sources.read" page={SourcesPage} />}</Route>
               <Route>{() => <NotFoundFace />}</Route>
             </Switch>
@@ -86,6 +87,13 @@ function focusContent(event: { preventDefault(): void }) {
 
 function Guarded({ permission, page: Page }: { permission: string; page: ComponentType }): ReactNode {
   return useMay(permission) ? <Page /> : <DeniedFace />;
+}
+
+/** The list is for those who may read all of it; a record of one's own action is for everybody. */
+function Journal({ id }: { id: string | undefined }): ReactNode {
+  const all = useMay("audit.read");
+  if (all) return <JournalPage />;
+  return id === undefined ? <DeniedFace /> : <RecordPage id={decodeURIComponent(id)} />;
 }
 
 export function PageSkeleton() {

@@ -1,11 +1,11 @@
 /** The top bar: palette, team, language, theme, who I am. */
-import { ArrowRightFromSquare, Keyboard, Magnifier, Person } from "@gravity-ui/icons";
+import { ArrowRightFromSquare, Code, Keyboard, Magnifier, Person } from "@gravity-ui/icons";
 import { Button, Hotkey, Icon, Popup, Select } from "@gravity-ui/uikit";
 import { useState } from "react";
 
 import { useI18n } from "../i18n";
 import { LanguageChoice, ThemeChoice } from "./Choices";
-import { useMe } from "./me";
+import { useMay, useMe } from "./me";
 import { useSession } from "./session";
 import styles from "./TopBar.module.css";
 
@@ -70,6 +70,7 @@ function UserMenu({ onKeys, team }: { onKeys(): void; team: string }) {
   const { t } = useI18n();
   const me = useMe();
   const { signOut } = useSession();
+  const mayExplore = useMay("graphiql.use");
   const [anchor, setAnchor] = useState<HTMLButtonElement | null>(null);
   const [open, setOpen] = useState(false);
   const [failed, setFailed] = useState(false);
@@ -118,6 +119,12 @@ function UserMenu({ onKeys, team }: { onKeys(): void; team: string }) {
               <Icon data={Keyboard} size={16} />
               {t("keys.title")}
             </Button>
+            {mayExplore && (
+              <Button view="flat" width="max" href="/graphql" data-testid="graphiql">
+                <Icon data={Code} size={16} />
+                {t("shell.graphiql")}
+              </Button>
+            )}
             <Button
               view="flat"
               width="max"

@@ -2,6 +2,9 @@
 import { useEffect } from "react";
 import { useLocation } from "wouter";
 
+/** Addresses of the same origin that are no pages of the application. */
+const OTHER_PAGES = /^\/(auth|graphql)(\/|\?|$)/;
+
 export function useLinkNavigation(): void {
   const [, navigate] = useLocation();
   useEffect(() => {
@@ -17,7 +20,7 @@ export function useLinkNavigation(): void {
         return;
       const link = event.target instanceof Element ? event.target.closest("a") : null;
       const href = link?.getAttribute("href");
-      if (!link || !href?.startsWith("/") || href.startsWith("/auth/") || link.target || link.hasAttribute("download"))
+      if (!link || !href?.startsWith("/") || OTHER_PAGES.test(href) || link.target || link.hasAttribute("download"))
         return;
       event.preventDefault();
       navigate(href);

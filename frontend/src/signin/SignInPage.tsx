@@ -3,7 +3,15 @@ import { Magnifier } from "@gravity-ui/icons";
 import { Button, Icon, Skeleton, TextInput } from "@gravity-ui/uikit";
 import { useEffect, useMemo, useState } from "react";
 
-import { AuthError, type DemoPerson, listDemoPeople, oidcStart, signInAsDemoPerson, signInError } from "../api/session";
+import {
+  AuthError,
+  type DemoPerson,
+  forgetSignInError,
+  listDemoPeople,
+  oidcStart,
+  signInAsDemoPerson,
+  signInError,
+} from "../api/session";
 import { failureText } from "../api/failure";
 import { useI18n } from "../i18n";
 import { LanguageChoice, ThemeChoice } from "../shell/Choices";
@@ -19,6 +27,7 @@ export default function SignInPage({ again = false }: { again?: boolean }) {
   const { t } = i18n;
   const { session } = useSession();
   const [refused] = useState(signInError);
+  useEffect(forgetSignInError, []);
   const methods = session?.methods ?? [];
   useEffect(() => {
     if (!again) document.title = t("app.title", { page: t("sign_in.title") });

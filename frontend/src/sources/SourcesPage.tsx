@@ -67,7 +67,7 @@ export default function SourcesPage() {
           onRetry={() => again({ requestPolicy: "network-only" })}
         />
       ) : (
-        <DeniedFace reason={readGate(extensions).denialOf("sources")?.reason ?? null} />
+        <DeniedFace denial={readGate(extensions).denialOf("sources")} />
       )}
     </div>
   );

@@ -7,7 +7,7 @@ import type { WidgetProps } from "../dashboard/custom";
 import { type FieldSpec, type Manifest, valueAt } from "../dashboard/manifest";
 import { useI18n } from "../i18n";
 import { Face } from "../shell/Faces";
-import { Locked } from "./FactsView";
+import { Locked } from "./Locked";
 import styles from "./TableView.module.css";
 import { Value } from "./Value";
 
@@ -36,9 +36,9 @@ export default function TableView({ manifest, data, gate }: WidgetProps) {
         enableSorting: denial === null,
         cell: ({ row }) =>
           denial === null ? (
-            <Value value={valueAt(row.original, column.path)} format={column.format} />
+            <Value value={valueAt(row.original, column.path)} field={column} />
           ) : (
-            <Locked reason={denial.reason} />
+            <Locked denial={denial} />
           ),
       };
     });

@@ -1,9 +1,9 @@
 /** One value in its format: the same in facts and in tables. */
-import { Check, Xmark } from "@gravity-ui/icons";
+import { Check, CircleCheck, CircleExclamation, CircleInfo, TriangleExclamation, Xmark } from "@gravity-ui/icons";
 import { Icon, Label } from "@gravity-ui/uikit";
 import type { ReactNode } from "react";
 
-import type { FieldFormat } from "../dashboard/manifest";
+import { type FieldFormat, type FieldSpec, type Tone, toneOf } from "../dashboard/manifest";
 import { useI18n } from "../i18n";
 import type { I18n } from "../i18n";
 import { Moment } from "../i18n/Moment";
@@ -31,7 +31,14 @@ export function plainText(value: unknown, { t, format }: I18n): string {
   return typeof value === "string" ? value : JSON.stringify(value);
 }
 
-type Draw = (text: string, value: unknown, i18n: I18n) => ReactNode;
+type Draw = (text: string, value: unknown, i18n: I18n, tone: Tone | null) => ReactNode;
+
+const SIGNS = {
+  warning: TriangleExclamation,
+  danger: CircleExclamation,
+  info: CircleInfo,
+  positive: CircleCheck,
+} as const satisfies Record<Tone, unknown>;
 
 const DRAW: Readonly<Record<FieldFormat, Draw>> = {
   text: (text) => text,
@@ -62,10 +69,20 @@ const DRAW: Readonly<Record<FieldFormat, Draw>> = {
   email: (text) => <a href={`mailto:${text}`}>{text}</a>,
   tag: (text, _value, { find }) => <Label size="xs">{find(`value.${text}`) ?? text}</Label>,
   country: (text, _value, { format }) => format.country(text),
+  alert: (text, _value, { find }, tone) => {
+    const shown = find(`value.${text}`) ?? text;
+    if (tone === null) return shown;
+    return (
+      <span className={styles.alert} data-tone={tone}>
+        <Icon data={SIGNS[tone]} size={14} />
+        {shown}
+      </span>
+    );
+  },
 };
 
-export function Value({ value, format }: { value: unknown; format: FieldFormat }) {
+export function Value({ value, field }: { value: unknown; field: FieldSpec }) {
   const i18n = useI18n();
   if (isNothing(value)) return <span className={styles.nothing}>{i18n.t("common.nothing")}</span>;
-  return DRAW[format](plainText(value, i18n), value, i18n);
+  return DRAW[field.format](plainText(value, i18n), value, i18n, toneOf(field, value));
 }
