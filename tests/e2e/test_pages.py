@@ -45,6 +45,8 @@ def test_a_reviewer_reads_in_the_journal_who_did_what_to_whom(
     deed = about.filter(has_text="Ran an operation")
     expect(deed.filter(has_text="intent")).to_have_count(1)
     expect(deed.filter(has_text="outcome")).to_contain_text("Succeeded")
+    page.get_by_role("button", name="Without sign-ins").click()
+    expect(rows.filter(has_text="Signed in")).to_have_count(0)
     take(page, "journal")
 
     page.get_by_label("Who, whom or what").fill(login)

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,8 +18,15 @@ from okno.storage.embedded import APP, EmbeddedPostgres
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[EmbeddedPostgres]:
-    server = EmbeddedPostgres(tmp_path / "postgres", settings={"fsync": "off"})
+def folder() -> Iterator[Path]:
+    """Not tmp_path: pytest closes its folders to others, and a server started by root runs as a user of its own."""
+    with tempfile.TemporaryDirectory(prefix="okno-embedded-") as name:
+        yield Path(name)
+
+
+@pytest.fixture
+def server(folder: Path) -> Iterator[EmbeddedPostgres]:
+    server = EmbeddedPostgres(folder / "postgres", settings={"fsync": "off"})
     server.start()
     yield server
     server.stop()
@@ -40,27 +48,25 @@ async def test_data_survives_a_restart(server: EmbeddedPostgres) -> None:
     await connection.close()
 
 
-def test_a_second_user_shares_the_server_and_does_not_stop_it(
-    server: EmbeddedPostgres, tmp_path: Path
-) -> None:
-    guest = EmbeddedPostgres(tmp_path / "postgres")
+def test_a_second_user_shares_the_server_and_does_not_stop_it(server: EmbeddedPostgres, folder: Path) -> None:
+    guest = EmbeddedPostgres(folder / "postgres")
     guest.start()
     guest.stop()
     assert server.running
 
 
 def test_a_server_left_by_a_killed_supervisor_is_adopted_and_stopped(
-    server: EmbeddedPostgres, tmp_path: Path
+    server: EmbeddedPostgres, folder: Path
 ) -> None:
-    heir = EmbeddedPostgres(tmp_path / "postgres")
+    heir = EmbeddedPostgres(folder / "postgres")
     heir.start(adopt=True)
     heir.stop()
     assert not server.running
 
 
-def test_a_server_that_was_killed_is_started_again(server: EmbeddedPostgres, tmp_path: Path) -> None:
+def test_a_server_that_was_killed_is_started_again(server: EmbeddedPostgres, folder: Path) -> None:
     postmaster = psutil.Process(
-        int((tmp_path / "postgres" / "cluster" / "postmaster.pid").read_text().split()[0])
+        int((folder / "postgres" / "cluster" / "postmaster.pid").read_text().split()[0])
     )
     children = postmaster.children()
     postmaster.kill()
@@ -87,17 +93,17 @@ def test_a_log_never_takes_more_than_two_files(tmp_path: Path) -> None:
     assert (tmp_path / "noisy.log").read_bytes().endswith(b"499 error error error\n")
 
 
-def test_a_first_start_that_was_killed_on_the_way_does_not_spoil_the_next_one(tmp_path: Path) -> None:
-    code = f"from pathlib import Path; from okno.storage.embedded import EmbeddedPostgres; EmbeddedPostgres(Path({str(tmp_path)!r})).start()"
+def test_a_first_start_that_was_killed_on_the_way_does_not_spoil_the_next_one(folder: Path) -> None:
+    code = f"from pathlib import Path; from okno.storage.embedded import EmbeddedPostgres; EmbeddedPostgres(Path({str(folder)!r})).start()"
     first = subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
     deadline = time.monotonic() + 60
-    while not any(tmp_path.glob("*/PG_VERSION")):  # initdb has begun
+    while not any(folder.glob("*/PG_VERSION")):  # initdb has begun
         assert time.monotonic() < deadline
         assert first.poll() is None
     os.killpg(first.pid, signal.SIGKILL)
     first.wait()
-    assert not (tmp_path / "cluster" / "postmaster.pid").exists(), "killed too late to show anything"
-    server = EmbeddedPostgres(tmp_path, settings={"fsync": "off"})
+    assert not (folder / "cluster" / "postmaster.pid").exists(), "killed too late to show anything"
+    server = EmbeddedPostgres(folder, settings={"fsync": "off"})
     server.start()
     try:
         assert server.running
@@ -106,10 +112,10 @@ def test_a_first_start_that_was_killed_on_the_way_does_not_spoil_the_next_one(tm
 
 
 def test_another_postgresql_with_the_number_of_ours_is_not_taken_for_it(
-    server: EmbeddedPostgres, tmp_path: Path
+    server: EmbeddedPostgres, folder: Path
 ) -> None:
-    elsewhere = tmp_path / "elsewhere" / "cluster"
+    elsewhere = folder / "elsewhere" / "cluster"
     elsewhere.mkdir(parents=True)
-    lines = (tmp_path / "postgres" / "cluster" / "postmaster.pid").read_text()
+    lines = (folder / "postgres" / "cluster" / "postmaster.pid").read_text()
     (elsewhere / "postmaster.pid").write_text(lines)
     assert not EmbeddedPostgres(elsewhere.parent).running

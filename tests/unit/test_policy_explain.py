@@ -147,6 +147,28 @@ def test_explain_as_json_holds_the_same() -> None:
     assert answer["nearest"][0]["failed"] == ['"hr_compensation" in the person\'s roles']
 
 
+@pytest.mark.parametrize(
+    ("option", "name", "fix"),
+    [
+        ("--operation", "domain.explode", "domain.unlock"),
+        ("--field", "Mutation.explode", "Mutation.operationRun"),
+        ("--page", "nothing.read", "audit.read"),
+    ],
+)
+def test_a_name_that_does_not_exist_is_an_error_not_a_denial(option: str, name: str, fix: str) -> None:
+    names = SchemaNames(
+        fields=frozenset(POLICY.levels),
+        mutations=frozenset({"operationRun"}),
+        operations=frozenset({"domain.unlock"}),
+        pages=frozenset({"audit.read"}),
+    )
+    code, output = _run("explain", "--as", "anna.sorokina", option, name, group=_commands(names=names))
+
+    assert code == 1
+    assert name in output
+    assert fix in output
+
+
 def test_explain_knows_mutations_pages_and_journal_records() -> None:
     _, mutation = _run("explain", "--as", "anna.sorokina", "--field", "Mutation.operationRun")
     _, page = _run("explain", "--as", "anna.sorokina", "--page", "audit.read")

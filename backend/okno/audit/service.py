@@ -83,7 +83,8 @@ class Journal:
             ConfigurationError: the key is missing or wrong.
             Unavailable: the database or the data folder cannot be written.
         """
-        await self._db.ping()  # before anything is signed: a process that cannot start, again and again, leaves no chains
+        # before anything is signed: a process that tries to start again and again leaves no chains behind
+        await self._db.ping()
         signer = await asyncio.to_thread(Signer.load_or_create, self._data_dir)
         try:
             seals = Seals(self._data_dir, signer)

@@ -81,7 +81,7 @@ def policy_commands(
             raise click.UsageError("Give one of --field, --operation and --page.")
         try:
             policy = load_policy()
-            action, resource, name = _target(policy, field, operation, page)
+            action, resource, name = _target(policy, schema_names(), field, operation, page)
             asker = _signed_in(load_rights(login))
             facts = None if employee is None else load_facts(employee)
         except OknoError as error:
@@ -135,20 +135,28 @@ def _fail() -> NoReturn:
 
 
 def _target(
-    policy: Policy, field: str | None, operation: str | None, page: str | None
+    policy: Policy, names: SchemaNames, field: str | None, operation: str | None, page: str | None
 ) -> tuple[str, str, str]:
+    """Action, resource and name of the question. A name that does not exist is an error: "denied" would pass for a verdict."""
     if operation is not None:
-        return "run", "Employee", operation
+        return "run", "Employee", _known("operation", operation, names.operations)
     if page is not None:
-        return "use", "Okno", page
+        return "use", "Okno", page if names.pages is None else _known("page", page, names.pages)
     assert field is not None
     if field.startswith("Mutation."):
-        return "write", "Okno", field
+        known = frozenset(f"Mutation.{name.removeprefix('Mutation.')}" for name in names.mutations)
+        return "write", "Okno", _known("mutation", field, known)
     if policy.level_of(field) is None:
         raise click.ClickException(
             f"{field} has no level: the policy knows no such field, so nobody may read it."
         )
     return "read", policy.resource_of(field.partition(".")[0]), field
+
+
+def _known(kind: str, name: str, names: frozenset[str]) -> str:
+    if name not in names:
+        raise click.ClickException(f"there is no {kind} {name}; there are {', '.join(sorted(names))}")
+    return name
 
 
 def _signed_in(asker: Asker) -> Asker:
