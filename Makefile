@@ -13,6 +13,8 @@ FRONTEND_SOURCES := $(shell find frontend/src widgets -type f 2>/dev/null) $(wil
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input
 # npm's own note of what it installed
 NODE_MODULES := frontend/node_modules/.package-lock.json
+# two workers, one for each core of the smallest machine; tests of one whole stack stay together
+PYTEST_ARGS ?= -n 2 --dist loadgroup
 NPM := npm --prefix frontend --no-update-notifier --loglevel=error
 
 .PHONY: help run test check format bench frontend schema lock clean test-python test-frontend test-tools

@@ -79,6 +79,7 @@ def schema_names(settings: Settings) -> SchemaNames:
         operations=frozenset(
             operation.id for manifest in manifests.values() for operation in manifest.operations
         ),
+        pages=PAGES,
     )
 
 

@@ -153,7 +153,7 @@ async def test_who_vanishes_from_hr_is_marked_and_found_last(db: Database, clock
     assert report(await people.refresh_index(), "hr").vanished == 1
     row = (await rows(db))["1"]
     assert (row.vanished_at, row.gone) == (clock.now(), True)
-    page = await people.search("имя", matching={Match.NAMES: None})
+    page = await people.search("имя", matching={Match.NAMES: None, Match.STATE: None})
     assert page.items[-1].person.id == employee_uuid("1")
     assert page.items[-1].person.vanished_at == clock.now()
     assert report(await people.refresh_index(), "hr").vanished == 0

@@ -88,6 +88,26 @@ test("stale data is shown as old", async () => {
   await face("stale");
   expect(card().textContent).toContain("ivan.petrov");
   expect(screen.getByTestId("corner").dataset["tone"]).toBe("stale");
+  expect(screen.getByRole("note").textContent).toContain("The last known state");
+});
+
+test("a value to which the manifest gives a tone stands out, another one does not", async () => {
+  const path = "employee.domain.locked";
+  const alert = { path, label: { en: "Locked" }, format: "alert", tones: { warning: [true] } };
+  const { unmount } = renderInOkno(<WidgetCard widget={widget({}, { fields: [alert] })} employee="E1" />, () =>
+    section("OK"),
+  );
+  await face("ok");
+  const line = () => card().querySelector<HTMLElement>(`[data-field="${path}"]`);
+  expect(line()?.dataset["tone"]).toBe("warning");
+  expect(line()?.textContent).toBe("LockedYes");
+  unmount();
+  renderInOkno(<WidgetCard widget={widget({}, { fields: [alert] })} employee="E1" />, () =>
+    section("OK", null, { locked: false }),
+  );
+  await face("ok");
+  expect(line()?.dataset["tone"]).toBeUndefined();
+  expect(line()?.textContent).toBe("LockedNo");
 });
 
 test("a denied section is locked and names the rule", async () => {
@@ -109,7 +129,9 @@ test("a denied field is locked where it stands, the rest is shown", async () => 
     extensions: { gate },
   }));
   await face("ok");
-  expect(screen.getByTestId("locked")).toBeTruthy();
+  expect(screen.getByTestId("locked").title).toBe("No rule of the policy allows it.");
+  await userEvent.click(screen.getByTestId("locked"));
+  expect(await screen.findByRole("tooltip")).toBeTruthy();
   expect(card().textContent).toContain("ivan.petrov");
 });
 

@@ -119,7 +119,7 @@ function OtherFace({ face, manifest, onRetry, retrying }: OtherFaceProps) {
       return <WidgetSkeleton manifest={manifest} />;
     case "denied":
       return (
-        <CardFace icon={Lock} title={t("widget.denied.title")} text={`${denialText(i18n, face)} ${t("denied.next")}`} />
+        <CardFace icon={Lock} title={t("widget.denied.title")} text={denialText(i18n, face)} next={t("denied.next")} />
       );
     case "absent":
       return <CardFace icon={Person} title={t("widget.absent.title", { source })} text={t("widget.absent.text")} />;
@@ -141,12 +141,14 @@ interface CardFaceProps {
   icon: typeof Lock;
   title: string;
   text: string;
+  /** What one can do about it. */
+  next?: string;
   tone?: "plain" | "danger";
   onRetry?: () => void;
   retrying?: boolean;
 }
 
-function CardFace({ icon, title, text, tone = "plain", onRetry, retrying = false }: CardFaceProps) {
+function CardFace({ icon, title, text, next, tone = "plain", onRetry, retrying = false }: CardFaceProps) {
   const { t } = useI18n();
   return (
     <div className={styles.face} data-tone={tone}>
@@ -155,6 +157,7 @@ function CardFace({ icon, title, text, tone = "plain", onRetry, retrying = false
         {title}
       </p>
       <p className={styles.faceText}>{text}</p>
+      {next !== undefined && <p className={styles.faceText}>{next}</p>}
       {onRetry !== undefined && (
         <Button size="m" loading={retrying} onClick={onRetry}>
           {t("common.retry")}

@@ -1,7 +1,7 @@
 /** The journal: a dense list, filters as chips, a record read as a sentence, then raw, with its place in the chain. */
 import { ArrowRotateRight } from "@gravity-ui/icons";
 import { Button, Drawer, Icon, Skeleton } from "@gravity-ui/uikit";
-import { useState } from "react";
+import { useMemo, useState } from "react";
 import { useLocation, useParams, useSearchParams } from "wouter";
 
 import { useNow } from "../clock";
@@ -10,7 +10,7 @@ import { useI18n } from "../i18n";
 import { DeniedFace, Face, FailedFace } from "../shell/Faces";
 import { recordPath } from "../shell/pages";
 import { Chips } from "./Chips";
-import { type Filters, matches, NO_FILTERS, operationOf, typesOf } from "./filters";
+import { type Filters, matches, NO_FILTERS, operationsOf, typesOf } from "./filters";
 import styles from "./JournalPage.module.css";
 import { Outcome } from "./Outcome";
 import { RecordSheet } from "./RecordSheet";
@@ -80,6 +80,7 @@ interface ListedProps {
 
 function Listed({ journal, shown, opened, onOpen }: ListedProps) {
   const { t } = useI18n();
+  const operations = useMemo(() => operationsOf(journal.records), [journal.records]);
   if (journal.records.length === 0) {
     if (journal.failure !== null) {
       return (
@@ -114,7 +115,13 @@ function Listed({ journal, shown, opened, onOpen }: ListedProps) {
           </thead>
           <tbody>
             {shown.map((record) => (
-              <Row key={record.id} record={record} opened={record.id === opened} onOpen={onOpen} />
+              <Row
+                key={record.id}
+                record={record}
+                operation={operations.get(record.id)}
+                opened={record.id === opened}
+                onOpen={onOpen}
+              />
             ))}
           </tbody>
         </table>
@@ -134,16 +141,17 @@ function Listed({ journal, shown, opened, onOpen }: ListedProps) {
 
 function Row({
   record,
+  operation,
   opened,
   onOpen,
 }: {
   record: RecordLineFragment;
+  operation: string | undefined;
   opened: boolean;
   onOpen(record: RecordLineFragment): void;
 }) {
   const { t, pick, format } = useI18n();
   const now = useNow();
-  const operation = operationOf(record);
   return (
     <tr className={styles.row} data-opened={opened} onClick={() => onOpen(record)} data-testid="journal-row">
       <td className={styles.at}>
@@ -155,7 +163,7 @@ function Row({
         <a href={recordPath(record.id)} className={styles.open}>
           {pick(record.title)}
         </a>
-        {operation !== null && <span className={styles.operation}>{operation}</span>}
+        {operation !== undefined && <span className={styles.operation}>{operation}</span>}
         {record.phase !== "event" && (
           <span className={styles.phase}>{t(record.phase === "intent" ? "phase.intent" : "phase.outcome")}</span>
         )}

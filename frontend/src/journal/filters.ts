@@ -29,6 +29,24 @@ export function operationOf({ detail }: Pick<RecordLineFragment, "detail">): str
   return typeof operation === "string" ? operation : null;
 }
 
+const deedOf = ({ eventType, requestId }: RecordLineFragment): string => `${requestId} ${eventType}`;
+
+/** The operations of records by their ids; an outcome does not repeat what its intent said, so it is asked. */
+export function operationsOf(records: readonly RecordLineFragment[]): ReadonlyMap<string, string> {
+  const intents = new Map(
+    records.flatMap((record) => {
+      const operation = record.requestId == null ? null : operationOf(record);
+      return operation === null ? [] : [[deedOf(record), operation]];
+    }),
+  );
+  return new Map(
+    records.flatMap((record) => {
+      const operation = operationOf(record) ?? intents.get(deedOf(record));
+      return operation === undefined ? [] : [[record.id, operation]];
+    }),
+  );
+}
+
 export interface EventKind {
   id: string;
   title: unknown;

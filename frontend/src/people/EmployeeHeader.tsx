@@ -38,7 +38,12 @@ export function EmployeeHeader({ employee, gate }: { employee: Employee; gate: G
               <CopyText text={employee.login} />
             </span>
           )}
-          {!employee.login && hidden !== null && <Locked denial={hidden} />}
+          {!employee.login && hidden !== null && (
+            <span className={styles.hidden}>
+              {t("person.login")}
+              <Locked denial={hidden} />
+            </span>
+          )}
           <State employee={employee} />
           {employee.protected === true && <ProtectedChip size="s" />}
         </div>

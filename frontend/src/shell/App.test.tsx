@@ -117,3 +117,20 @@ test("when somebody else signs in, nothing of the former person's stays", async 
   await waitFor(() => expect(screen.getByTestId("user-menu").textContent).toContain("vera.lis"));
   expect(field.isConnected).toBe(false);
 });
+
+test("why a sign-in was refused is told once, and does not stay in the address", async () => {
+  startServer([]);
+  window.history.replaceState(null, "", "/people?signInError=NO_TEAM&q=a");
+  open();
+  expect((await screen.findByRole("alert")).textContent).toContain("You are in no team");
+  expect(window.location.search).toBe("?q=a");
+});
+
+test("a record opens without the permission for the journal; the server decides whose it is", async () => {
+  startServer(["people.search"]);
+  window.history.replaceState(null, "", "/journal/record-1");
+  open();
+  await userEvent.click(await screen.findByTestId("sign-in-as-anna.sorokina"));
+  expect(await screen.findByTestId("journal-record")).toBeTruthy();
+  expect(screen.queryByTestId("denied")).toBeNull();
+});

@@ -10,7 +10,7 @@ import { MeDocument } from "../generated/graphql";
 import { useI18n } from "../i18n";
 import styles from "./App.module.css";
 import { ErrorBoundary } from "./ErrorBoundary";
-import { FailedFace, FullPage } from "./Faces";
+import { BrokenFace, FailedFace, FullPage } from "./Faces";
 import { MeContext } from "./me";
 import { SessionProvider, useSession } from "./session";
 import { Shell } from "./Shell";
@@ -18,12 +18,11 @@ import { Shell } from "./Shell";
 const SignInPage = lazy(() => import("../signin/SignInPage"));
 
 export function App() {
-  const { t } = useI18n();
   return (
     <ErrorBoundary
       fallback={(retry) => (
         <FullPage>
-          <FailedFace title={t("page.failed.title")} text={t("page.failed.text")} onRetry={retry} />
+          <BrokenFace onRetry={retry} />
         </FullPage>
       )}
     >

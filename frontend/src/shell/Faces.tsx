@@ -1,5 +1,5 @@
 /** The faces of a page or a part of it when there is nothing to show: empty, denied, failed, not there, on its way. */
-import { CircleExclamation, Compass, Lock } from "@gravity-ui/icons";
+import { ArrowRotateRight, CircleExclamation, Compass, Lock } from "@gravity-ui/icons";
 import { Button, Icon, type IconData, Spin } from "@gravity-ui/uikit";
 import type { ReactNode } from "react";
 
@@ -7,6 +7,7 @@ import { type Failure, failureText } from "../api/failure";
 import type { Denial } from "../api/gate";
 import { type I18n, useI18n } from "../i18n";
 import styles from "./Faces.module.css";
+import { isOutdated } from "./updated";
 
 interface FaceProps {
   title: string;
@@ -99,6 +100,20 @@ export function NotFoundFace({ title, text }: { title?: string; text?: string })
     <Face testId="not-found" icon={Compass} title={title ?? t("not_found.title")} text={text ?? t("not_found.text")}>
       <Button view="action" href="/people">
         {t("not_found.search")}
+      </Button>
+    </Face>
+  );
+}
+
+/** A part of the page that could not be drawn: a defect, or a page that is older than the server. */
+export function BrokenFace({ onRetry }: { onRetry(): void }) {
+  const { t } = useI18n();
+  if (!isOutdated())
+    return <FailedFace title={t("page.failed.title")} text={t("page.failed.text")} onRetry={onRetry} />;
+  return (
+    <Face testId="outdated" icon={ArrowRotateRight} title={t("page.outdated.title")} text={t("page.outdated.text")}>
+      <Button view="action" onClick={() => window.location.reload()}>
+        {t("page.outdated.reload")}
       </Button>
     </Face>
   );

@@ -6,7 +6,7 @@ import { Route, Switch, useLocation } from "wouter";
 import { useI18n } from "../i18n";
 import SearchPage from "../people/SearchPage";
 import { ErrorBoundary } from "./ErrorBoundary";
-import { DeniedFace, FailedFace, NotFoundFace } from "./Faces";
+import { BrokenFace, DeniedFace, NotFoundFace } from "./Faces";
 import { useShortcuts } from "./keyboard";
 import { useLinkNavigation } from "./links";
 import { useMay, useMe } from "./me";
@@ -43,7 +43,9 @@ export function Shell() {
     document.title = current === undefined ? t("app.name") : t("app.title", { page: t(current.title) });
   }, [current, t]);
   useEffect(() => {
+    // The card is where one goes next; the sign-in must be here when the session ends, whatever the server serves then.
     void import("../people/EmployeePage");
+    void import("../signin/SignInPage");
   }, []);
 
   return (
@@ -54,12 +56,7 @@ export function Shell() {
       <Rail pages={pages} location={location} />
       <TopBar onPalette={() => setOpen("palette")} onKeys={() => setOpen("keys")} />
       <main className={styles.content} id="content" tabIndex={-1}>
-        <ErrorBoundary
-          key={location}
-          fallback={(retry) => (
-            <FailedFace title={t("page.failed.title")} text={t("page.failed.text")} onRetry={retry} />
-          )}
-        >
+        <ErrorBoundary key={location} fallback={(retry) => <BrokenFace onRetry={retry} />}>
           <Suspense fallback={<PageSkeleton />}>
             <Switch>
               <Route path="/">{() => <Guarded permission="people.search" page={SearchPage} />}</Route>
