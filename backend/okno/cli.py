@@ -4,7 +4,7 @@ import asyncio
 import importlib
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -99,14 +99,27 @@ def up() -> None:
     settings = load_settings()
 
     def ready(progress: Progress) -> None:
-        from okno.commands import demo_people_lines
-
         progress.say(f"\nOkno is up: {settings.public_url}  ({progress.seconds:.1f} s)\n")
-        for line in demo_people_lines(settings):
+        for line in _demo_people(settings):
             progress.say(line)
         progress.say(f"\nLogs are in {os.path.relpath(settings.data_dir / 'logs')}. Ctrl-C stops everything.")
 
     asyncio.run(supervise(settings, SystemClock(), ready))
+
+
+def _demo_people(settings: Settings) -> Iterator[str]:
+    """Whom one may sign in as, for the end of `okno up`."""
+    from okno.identity.teams import Teams  # okno.commands knows as much, but takes seconds to import
+
+    people = (
+        Teams.load(settings.config_dir / "roles").list_demo_people() if settings.mode == "development" else ()
+    )
+    if people:
+        yield "Sign in as one of the demo people (no password, development only):"
+    width = max((len(person.login) for person in people), default=0)
+    for person in people:
+        team = person.teams[0]
+        yield f"  {person.login:<{width}}  {team.title.en}: {', '.join(team.roles)}"
 
 
 @main.command()

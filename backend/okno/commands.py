@@ -1,7 +1,7 @@
 """The command groups of the domains, each given what it needs of the others."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from uuid import UUID
 
@@ -123,20 +123,6 @@ def _load_facts(employee: str) -> Mapping[str, object]:
                 raise NotFound(f"no employee {employee}; give a login, a personnel number or an id") from None
 
     return asyncio.run(find())
-
-
-def demo_people_lines(settings: Settings) -> Iterator[str]:
-    """Whom one may sign in as, for the end of `okno up`."""
-    people = (
-        Teams.load(settings.config_dir / "roles").list_demo_people() if settings.mode == "development" else ()
-    )
-    if not people:
-        return
-    yield "Sign in as one of the demo people (no password, development only):"
-    width = max(len(person.login) for person in people)
-    for person in people:
-        team = person.teams[0]
-        yield f"  {person.login:<{width}}  {team.title.en}: {', '.join(team.roles)}"
 
 
 audit = audit_commands(_database, lambda: load_settings().data_dir)

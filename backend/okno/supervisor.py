@@ -131,8 +131,13 @@ async def _start(
         environment |= await _systems(settings, clock, progress, server, credentials, children[0])
     _leave_environment(settings, environment)
     start_child("api", "api")
+    with progress.step("API"):
+        await _poll(
+            settings, clock, children, _START_PATIENCE_SECONDS, lambda state: state.get("index") is not None
+        )
+    # after the API: both need seconds of processor to start, and nobody waits for the worker once the people are indexed
     start_child("worker", "worker")
-    await _wait_until_ready(settings, clock, progress, children)
+    await _wait_for_index(settings, clock, progress, children)
 
 
 async def _company(settings: Settings, clock: Clock, progress: Progress) -> None:
@@ -242,13 +247,9 @@ async def _systems(
     }
 
 
-async def _wait_until_ready(
+async def _wait_for_index(
     settings: Settings, clock: Clock, progress: Progress, children: list[Child]
 ) -> None:
-    with progress.step("API and worker"):
-        await _poll(
-            settings, clock, children, _START_PATIENCE_SECONDS, lambda state: state.get("index") is not None
-        )
     with progress.step("Index of people") as count:
 
         def indexed(state: Mapping[str, Any]) -> bool:

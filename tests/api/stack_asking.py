@@ -45,11 +45,12 @@ def relay(kind: str, key: object) -> str:
     return base64.b64encode(f"{kind}:{key}".encode()).decode()
 
 
-def raw(deployment: Deployment, request: bytes) -> bytes:
-    """What the server says to these very bytes."""
+def raw(deployment: Deployment, request: bytes, *, then_silent: bool = False) -> bytes:
+    """What the server says to these very bytes before it closes; `then_silent` tells it that no more will come."""
     with socket.create_connection(("127.0.0.1", deployment.stack.port), timeout=20) as connection:
         connection.sendall(request)
-        connection.shutdown(socket.SHUT_WR)
+        if then_silent:
+            connection.shutdown(socket.SHUT_WR)
         parts = []
         while part := connection.recv(65536):
             parts.append(part)

@@ -142,3 +142,17 @@ def test_columns_are_paths_within_the_row(tmp_path: Path) -> None:
 def test_a_folder_without_widgets_is_told(tmp_path: Path) -> None:
     assert "holds no widget" in problems(tmp_path)
     assert "holds no widget" in problems(tmp_path / "missing")
+
+
+@pytest.mark.parametrize("field", ["format: alert", "format: boolean, tones: {warning: [true]}"])
+def test_tones_belong_to_alerts_and_alerts_have_some(tmp_path: Path, field: str) -> None:
+    put(tmp_path, "domain-account", GOOD.replace("format: boolean", field))
+    assert "tones" in problems(tmp_path)
+
+
+def test_the_tones_of_an_alert_reach_the_web_application(tmp_path: Path) -> None:
+    put(
+        tmp_path, "domain-account", GOOD.replace("format: boolean", "format: alert, tones: {warning: [true]}")
+    )
+    widget = load_widgets(tmp_path, read_document=read, operation_ids=["domain.unlock"])["domain-account"]
+    assert widget.as_json()["fields"][0]["tones"] == {"warning": [True]}
