@@ -140,14 +140,22 @@ def worker() -> None:
 
 @main.command()
 def migrate() -> None:
-    """Bring the database to the newest revision."""
+    """Bring the database to the newest revision; let okno_app sign in where OKNO_APP_DATABASE_URL says so."""
     from okno.errors import ConfigurationError
     from okno.storage import migrate as migrations
 
     settings = load_settings()
     if settings.database.url is None:
         raise ConfigurationError("DATABASE_URL is not set; the embedded database is migrated by `okno up`")
-    before, after = asyncio.run(migrations.upgrade(settings.database.url))
+    owner_url, app_url = settings.database.url, settings.database.app_url
+
+    async def run() -> tuple[str | None, str]:
+        revisions = await migrations.upgrade(owner_url)
+        if app_url is not None:
+            await migrations.give_login(owner_url, app_url)
+        return revisions
+
+    before, after = asyncio.run(run())
     click.echo(f"{before or 'empty'} -> {after}" if before != after else f"{after}, nothing to do")
 
 

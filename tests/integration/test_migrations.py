@@ -5,10 +5,12 @@ import pkgutil
 
 import asyncpg
 import pytest
-from sqlalchemy import Column, Integer, MetaData, Table
+from sqlalchemy import Column, Integer, MetaData, Table, make_url
 
 import okno
+from okno.errors import ConfigurationError
 from okno.storage import migrate
+from okno.storage.embedded import EmbeddedPostgres
 from okno.storage.models import Base
 from tests.conftest import Cloned
 
@@ -58,3 +60,24 @@ async def test_the_application_owns_no_table_and_every_table_is_open_to_it_only_
     assert rows
     assert {row["tableowner"] for row in rows} == {"okno_owner"}
     assert [row["tablename"] for row in rows if row["may_truncate"]] == []
+
+
+async def test_migrating_gives_the_application_its_login_when_told_to(
+    committed: Cloned, postgres: EmbeddedPostgres
+) -> None:
+    admin = await asyncpg.connect(committed.superuser_url)
+    try:
+        wanted = "it's $1 %L"
+        app_url = make_url(committed.app_url).set(password=wanted).render_as_string(hide_password=False)
+        assert await migrate.give_login(committed.superuser_url, app_url) is True
+        connection = await asyncpg.connect(committed.app_url, password=wanted)
+        await connection.close()
+        assert await migrate.give_login(committed.superuser_url, committed.owner_url) is False
+    finally:
+        await postgres.ensure_roles()
+        await admin.close()
+
+
+async def test_an_owner_who_may_not_change_roles_is_told_so(committed: Cloned) -> None:
+    with pytest.raises(ConfigurationError, match="may not give okno_app a login"):
+        await migrate.give_login(committed.owner_url, committed.app_url)

@@ -71,11 +71,18 @@ def test_compose_runs_postgres_api_and_worker_from_commands_that_exist() -> None
             assert command in main.commands, name
 
 
+def test_only_the_migration_knows_the_owner_of_the_tables() -> None:
+    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    knowing = {name for name, service in services.items() if "okno.owner.env" in str(service.get("env_file"))}
+    assert knowing == {"migrate"}
+    assert not re.search(r"^DATABASE_URL=", (ROOT / "okno.env.example").read_text(), re.MULTILINE)
+
+
 def test_every_variable_of_the_environment_example_is_read_by_something() -> None:
     from okno.settings import ENVIRONMENT
 
     sources = "\n".join(file.read_text() for file in (ROOT / "config" / "sources").glob("*.yaml"))
-    example = (ROOT / "okno.env.example").read_text()
+    example = "".join((ROOT / name).read_text() for name in ("okno.env.example", "okno.owner.env.example"))
     for name in re.findall(r"^([A-Z_]+)=", example, re.MULTILINE):
         assert name in ENVIRONMENT or re.search(rf"\b{name}\b", sources) or f"env:{name}" in example, name
 

@@ -4,14 +4,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, MetaData, text
+from sqlalchemy import Connection, MetaData, make_url, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
+
+from okno.errors import ConfigurationError
+from okno.storage.engine import APP_ROLE
 
 # any constant will do: it keeps two processes that start at once from migrating side by side
 _LOCK = 0x6F6B6E6F
@@ -36,6 +40,33 @@ async def upgrade(url: str) -> tuple[str | None, str]:
     """Migrates the database at `url` (as its owner). Gives the revision before and after."""
     before = await _run(url, _upgrade)
     return before, head()
+
+
+async def give_login(url: str, app_url: str) -> bool:
+    """Lets the application's role sign in with the password of `app_url`; says whether it is that role's address.
+
+    So a deployment has two addresses and no step by hand: the owner's for this, the application's for all that runs.
+
+    Raises:
+        ConfigurationError: the owner may not change the role.
+    """
+    wanted = make_url(app_url)
+    if wanted.username != APP_ROLE or not wanted.password:
+        return False
+    connection = await asyncpg.connect(url)
+    try:
+        statement = await connection.fetchval(
+            f"SELECT format('ALTER ROLE {APP_ROLE} LOGIN PASSWORD %L', $1::text)", wanted.password
+        )
+        await connection.execute(statement)
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise ConfigurationError(
+            f"the owner in DATABASE_URL may not give {APP_ROLE} a login; do it as a superuser, or leave"
+            " OKNO_APP_DATABASE_URL empty"
+        ) from error
+    finally:
+        await connection.close()
+    return True
 
 
 async def differences(url: str, metadata: MetaData) -> Sequence[Any]:
