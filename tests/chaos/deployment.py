@@ -42,6 +42,10 @@ INTERNALS = (
 )
 
 
+# Tests that wait for a breaker to close ask about somebody new each time: a company that does not run out of people.
+EMPLOYEES = 1_500
+
+
 def wait_until(what: str, condition: Callable[[], T | None], *, seconds: float, every: float = 0.05) -> T:
     """Asks again and again until the answer is true.
 
@@ -164,7 +168,11 @@ class Deployment:
 
     def stranger(self) -> Employee:
         """The next employee who has worked here and has not been looked at: no cache knows anything of them."""
-        return next(self._strangers)
+        stranger = next(self._strangers, None)
+        assert stranger is not None, (
+            "the company is too small for so many tests; start it with more employees"
+        )
+        return stranger
 
     def outsider(self, group: str) -> Employee:
         """A stranger who is not in that group of the domain."""
@@ -309,7 +317,7 @@ class Deployments:
             except (AssertionError, OSError):
                 self.close()
         if self._shared is None:
-            self._shared = Deployment(stacks.start())
+            self._shared = Deployment(stacks.start(employees=EMPLOYEES))
         return self._shared
 
     def replace(self, stack: Stack) -> Deployment:

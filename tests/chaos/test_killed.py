@@ -18,6 +18,7 @@ import pytest
 
 from tests import stack as stacks
 from tests.chaos.deployment import (
+    EMPLOYEES,
     Deployment,
     Deployments,
     Domain,
@@ -244,7 +245,7 @@ def test_after_the_supervisor_was_killed_its_children_end_and_the_next_start_kee
     for name in ("api", "worker", "serve"):
         wait_until(f"{name} ends", lambda: _ended(children[name]), seconds=30)  # noqa: B023
 
-    started = deployments.replace(stacks.start(stack.data_dir, port=stack.port))
+    started = deployments.replace(stacks.start(stack.data_dir, employees=EMPLOYEES, port=stack.port))
     assert started.postmaster().pid == postmaster.pid, "the PostgreSQL that was left is adopted"
     assert post(started.stack, token, "{ me { login } }").json()["data"]["me"]["login"] == "dmitry.orlov"
     assert Domain(started.stack).has_member(GROUP["group"], employee)
@@ -273,7 +274,7 @@ def test_a_second_start_keeps_the_data(deployments: Deployments, deployment: Dep
     stack.stop()
     assert processes_of(stack.data_dir) == []
 
-    started = deployments.replace(stacks.start(stack.data_dir, port=stack.port))
+    started = deployments.replace(stacks.start(stack.data_dir, employees=EMPLOYEES, port=stack.port))
     answer = post(
         started.stack,
         token,

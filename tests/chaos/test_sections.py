@@ -56,7 +56,9 @@ def test_a_system_that_misbehaves_costs_its_own_section(
     faults, codes = FAULTS[fault]
     employee = deployment.stranger()
     # a breaker that a test before has opened would answer instead of the system
-    wait_until("all systems are well", lambda: healthy(deployment, deployment.stranger()), seconds=20)
+    wait_until(
+        "all systems are well", lambda: healthy(deployment, deployment.stranger()), seconds=20, every=0.5
+    )
     deployment.stack.fault(system, **faults)
     answer = card(deployment, employee)
     deployment.stack.heal(system)
@@ -82,7 +84,9 @@ def test_a_system_that_misbehaves_costs_its_own_section(
 
 def test_when_every_system_hangs_the_card_still_comes_within_one_deadline(deployment: Deployment) -> None:
     employee = deployment.stranger()
-    wait_until("all systems are well", lambda: healthy(deployment, deployment.stranger()), seconds=20)
+    wait_until(
+        "all systems are well", lambda: healthy(deployment, deployment.stranger()), seconds=20, every=0.5
+    )
     for system in SYSTEMS:
         deployment.stack.fault(system, hang=True)
     answer = card(deployment, employee)
@@ -113,7 +117,12 @@ def test_a_system_that_is_down_is_left_alone_for_a_while_and_then_tried_again(de
     assert breaker()["state"] == "down"
     assert breaker()["lastError"]["code"] == "UNREACHABLE"
     deployment.stack.heal("directory")
-    wait_until("the section is there again", lambda: healthy(deployment, deployment.stranger()), seconds=20)
+    wait_until(
+        "the section is there again",
+        lambda: healthy(deployment, deployment.stranger()),
+        seconds=20,
+        every=0.5,
+    )
     assert (breaker()["state"], breaker()["breaker"]) == ("up", "closed")
 
 
