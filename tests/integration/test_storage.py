@@ -80,9 +80,12 @@ async def test_cyrillic_has_trigrams_and_case(postgres: EmbeddedPostgres, commit
         await connection.close()
 
 
-def test_a_url_of_another_database_is_refused() -> None:
+@pytest.mark.parametrize("url", ["mysql://localhost/okno", "Error: no address", ""])
+async def test_a_url_of_another_database_is_refused_before_anything_is_done(url: str) -> None:
     with pytest.raises(ConfigurationError, match="postgresql://"):
-        Database.connect("mysql://localhost/okno")
+        Database.connect(url)
+    with pytest.raises(ConfigurationError, match="postgresql://"):
+        await migrate.upgrade(url)
 
 
 async def test_a_full_pool_is_unavailable_and_not_an_error_of_okno(committed: Cloned) -> None:

@@ -40,13 +40,11 @@ class Database:
             url: postgresql://… ; a Unix socket folder goes into `?host=`.
             role: the database role to act as after connecting (SET ROLE); None keeps the login's own.
         """
-        if not url.startswith(("postgresql://", "postgres://")):
-            raise ConfigurationError("DATABASE_URL has to start with postgresql://")
         server_settings = {"application_name": application_name, "timezone": "UTC"}
         if role is not None:
             server_settings["role"] = role
         engine = create_async_engine(
-            "postgresql+asyncpg://" + url.split("://", 1)[1],
+            driver_url(url),
             pool_size=pool_size,
             max_overflow=0,
             pool_timeout=pool_timeout_seconds,
@@ -109,6 +107,18 @@ class Database:
     async def dispose(self) -> None:
         """Closes the pool."""
         await self._engine.dispose()
+
+
+def driver_url(url: str) -> str:
+    """The address as SQLAlchemy wants it, with asyncpg as the driver.
+
+    Raises:
+        ConfigurationError: it is no address of a PostgreSQL database. The message does not repeat it: it holds a password.
+    """
+    scheme, separator, rest = url.partition("://")
+    if not separator or scheme not in ("postgresql", "postgres"):
+        raise ConfigurationError("DATABASE_URL has to start with postgresql://")
+    return f"postgresql+asyncpg://{rest}"
 
 
 def is_gone(error: BaseException) -> bool:

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from okno.errors import ConfigurationError
-from okno.storage.engine import APP_ROLE
+from okno.storage.engine import APP_ROLE, driver_url
 
 # any constant will do: it keeps two processes that start at once from migrating side by side
 _LOCK = 0x6F6B6E6F
@@ -93,7 +93,7 @@ def _differences(connection: Connection, metadata: MetaData) -> Sequence[Any]:
 
 
 async def _run(url: str, work: Any) -> Any:
-    engine = create_async_engine("postgresql+asyncpg://" + url.split("://", 1)[1], poolclass=NullPool)
+    engine = create_async_engine(driver_url(url), poolclass=NullPool)
     try:
         async with engine.begin() as connection:
             return await connection.run_sync(work)
