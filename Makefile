@@ -16,6 +16,10 @@ NODE_MODULES := frontend/node_modules/.package-lock.json
 # two workers, one for each core of the smallest machine; tests of one whole stack stay together
 PYTEST_ARGS ?= -n 2 --dist loadgroup
 NPM := npm --prefix frontend --no-update-notifier --loglevel=error
+NPM_CI := npm ci --no-audit --no-fund --no-update-notifier --loglevel=error
+# clients and servers of others that the tests and the benches are run against
+TEST_PEERS := tests/peers/node_modules/.package-lock.json
+BENCH_PEERS := bench/peers/node_modules/.package-lock.json
 
 .PHONY: help run test check format bench frontend schema lock clean test-python test-frontend test-tools
 
@@ -33,7 +37,7 @@ run: $(STAMPS)/python frontend/dist/index.html
 
 test: test-tools $(STAMPS)/python-dev frontend/dist/index.html test-frontend test-python
 
-test-python: $(STAMPS)/python-dev frontend/dist/index.html
+test-python: $(STAMPS)/python-dev frontend/dist/index.html $(TEST_PEERS)
 	@$(BIN)/pytest $(PYTEST_ARGS)
 
 test-frontend: $(NODE_MODULES)
@@ -49,12 +53,13 @@ check: $(STAMPS)/python-dev $(NODE_MODULES)
 	@$(BIN)/mypy --no-error-summary && echo "types         ok"
 	@$(BIN)/lint-imports --no-cache >$(STAMPS)/imports.log 2>&1 && echo "import rules  ok" || { cat $(STAMPS)/imports.log; exit 1; }
 	@$(BIN)/okno check && echo "deployment    ok"
+	@node frontend/scripts/schema-changes.mjs >$(STAMPS)/schema-changes.log 2>&1 && echo "schema changes ok" || { cat $(STAMPS)/schema-changes.log; exit 1; }
 	@$(NPM) run --silent check && echo "front end     ok"
 
 format: $(STAMPS)/python-dev $(NODE_MODULES)
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix . && $(NPM) run --silent format
 
-bench: $(STAMPS)/python-dev frontend/dist/index.html
+bench: $(STAMPS)/python-dev frontend/dist/index.html $(BENCH_PEERS)
 	@$(BIN)/python -m bench.run
 
 schema: $(STAMPS)/python
@@ -70,7 +75,7 @@ lock:
 frontend: frontend/dist/index.html
 
 clean:
-	rm -rf .venv $(STAMPS) frontend/node_modules frontend/dist build
+	rm -rf .venv $(STAMPS) frontend/node_modules frontend/dist tests/peers/node_modules bench/peers/node_modules build
 
 # not .venv/bin/python: that is a link, and its time is that of the Python it leads to
 .venv/pyvenv.cfg:
@@ -94,6 +99,11 @@ $(NODE_MODULES): frontend/package-lock.json
 	@node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' || { echo "Okno needs Node 20 or newer to build its web application; $$(command -v node) is $$(node --version)." >&2; exit 1; }
 	@echo "Installing npm packages (about a minute) …"
 	@$(NPM) ci --no-audit --no-fund >/dev/null
+	@touch $@
+
+$(TEST_PEERS) $(BENCH_PEERS): %/node_modules/.package-lock.json: %/package-lock.json
+	@echo "Installing npm packages of $* …"
+	@$(NPM_CI) --prefix $* >/dev/null
 	@touch $@
 
 frontend/dist/index.html: $(NODE_MODULES) $(FRONTEND_SOURCES)

@@ -17,10 +17,13 @@ page("sources.read", "devices");
 page("sources.read", "security_reviewer");
 page("audit.read", "security_reviewer");
 page("audit.read", "auditor");
+page("schema.usage", "security_reviewer");
+page("schema.usage", "developer");
 
 opens_page(p: Person, name) if page(name, role) and person(p) and role in p.roles;
 opens_page(p: Person, "people.search") if service(p, "employees.read");
 opens_page(p: Person, "audit.read") if service(p, "audit.read");
+opens_page(p: Person, "schema.usage") if service(p, "schema.read");
 
 permit(p: Person, "use", _o: Okno, name,
        "interface.pages: a page opens to the roles and scopes listed for it") if
@@ -60,3 +63,10 @@ permit(p: Person, "read", _o: Okno, field,
 
 sources_field("Query.sources");
 sources_field(field) if section in ["Source", "SourceErrorInfo"] and part_of(field, section);
+
+permit(p: Person, "read", _o: Okno, field,
+       "interface.schema-usage: who may open the use of the schema sees which clients use which field") if
+    opens_page(p, "schema.usage") and schema_usage_field(field) and level(field, "internal");
+
+schema_usage_field("Query.schemaUsage");
+schema_usage_field(field) if section in ["SchemaUsage", "SchemaClientUsage"] and part_of(field, section);

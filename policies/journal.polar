@@ -7,3 +7,11 @@ permit(p: Person, "read", _r: JournalRecord, field,
 permit(p: Person, "read", r: JournalRecord, field,
        "journal.own: every person reads the records of own actions") if
     person(p) and r.actor_id = p.id and part_of(field, "AuditRecord") and level(field, "internal");
+
+# Following it: which records one is told of, the rules above say for each record.
+follows_journal(p: Person) if person(p);
+follows_journal(p: Person) if service(p, "audit.read");
+
+permit(p: Person, "read", _e: Employee, "Subscription.auditRecordAdded",
+       "journal.follow: whoever reads records of the journal is told of new ones") if
+    follows_journal(p);

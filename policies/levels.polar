@@ -17,6 +17,12 @@ level("Query.widgets", "public");
 level("Query.auditRecords", "public");
 level("Query.employees", "internal");
 level("Query.sources", "internal");
+level("Query.schemaUsage", "internal");
+
+# What is told as it happens. A change is decided by the employee whom it is about, as internal fields are.
+resource_of("Subscription", "Employee");
+level("Subscription.auditRecordAdded", "internal");
+level("Subscription.employeeChanged", "internal");
 
 # What a federation router asks. The employees behind _entities are decided like everywhere else;
 # _service tells the schema, like introspection.
@@ -55,6 +61,7 @@ level("Widget.view", "public");
 level("Widget.slot", "public");
 level("Widget.manifest", "public");
 level("Widget.document", "public");
+level("Widget.documentId", "public");
 
 resource_of("Source", "Okno");
 level("Source.id", "internal");
@@ -70,6 +77,27 @@ resource_of("SourceErrorInfo", "Okno");
 level("SourceErrorInfo.code", "internal");
 level("SourceErrorInfo.message", "internal");
 level("SourceErrorInfo.at", "internal");
+
+# Who uses which part of the schema. A client's principal is a service, or the person whose token it has.
+
+resource_of("SchemaUsage", "Okno");
+level("SchemaUsage.coordinate", "internal");
+level("SchemaUsage.kind", "internal");
+level("SchemaUsage.deprecated", "internal");
+level("SchemaUsage.deprecationReason", "internal");
+level("SchemaUsage.removalDate", "internal");
+level("SchemaUsage.operations", "internal");
+level("SchemaUsage.lastSeenAt", "internal");
+level("SchemaUsage.clientCount", "internal");
+level("SchemaUsage.clients", "internal");
+
+resource_of("SchemaClientUsage", "Okno");
+level("SchemaClientUsage.name", "internal");
+level("SchemaClientUsage.version", "internal");
+level("SchemaClientUsage.principalKind", "internal");
+level("SchemaClientUsage.principal", "internal");
+level("SchemaClientUsage.operations", "internal");
+level("SchemaClientUsage.lastSeenAt", "internal");
 
 # Employees. Public is what a colleague may know of anyone; all that a source tells is at least internal.
 # The way to a section and its `meta` (does the source answer, how old is the data) are always readable.
@@ -192,6 +220,8 @@ structural("EmployeeConnection");
 structural("EmployeeEdge");
 structural("AuditRecordConnection");
 structural("AuditRecordEdge");
+structural("SchemaUsageConnection");
+structural("SchemaUsageEdge");
 structural("OperationPreviewPayload");
 structural("OperationRunPayload");
 structural("Change");

@@ -11,11 +11,12 @@ role("executive_support", "may look after protected people too");
 role("devices", "hands out and looks after equipment in the team's countries");
 role("security_reviewer", "examines who did what, and sees internal data of everyone");
 role("auditor", "reads the journal");
+role("developer", "builds the tools that ask Okno, and sees who uses what of its schema");
 
 # What an internal tool's token may be issued for.
 scope("employees.read", "public and internal fields of employees who are not protected");
 scope("audit.read", "the journal");
-scope("schema.read", "the schema, by introspection");
+scope("schema.read", "the schema, by introspection, and who uses what of it");
 
 # A person signed in, by browser or with a personal token.
 person(p: Person) if "session" in p.facts;

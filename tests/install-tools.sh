@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that the tests drive: a browser and a real directory server.
+# Installs the Debian packages that the tests drive: a browser, a real directory server, what the examples of the API need.
 set -euo pipefail
 
 missing=()
 [ -x /usr/bin/chromium ] || missing+=(chromium)
 [ -x /usr/sbin/slapd ] || missing+=(slapd)
 [ -x /usr/bin/ldapadd ] || missing+=(ldap-utils)
+command -v curl >/dev/null || missing+=(curl)
+command -v jq >/dev/null || missing+=(jq)
 # not grep -q: it ends at the first line, fc-list dies of the broken pipe, and pipefail takes that for "no font"
 fc-list 2>/dev/null | grep -i noto >/dev/null || missing+=(fontconfig fonts-noto-core)
 [ ${#missing[@]} -eq 0 ] && exit 0

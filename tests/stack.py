@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -114,8 +115,17 @@ def free_port() -> int:
         return port
 
 
-def start(data_dir: Path | None = None, *, employees: int = 300, port: int | None = None) -> Stack:
+def start(
+    data_dir: Path | None = None,
+    *,
+    employees: int = 300,
+    port: int | None = None,
+    variables: Mapping[str, str] | None = None,
+) -> Stack:
     """Starts `okno up` and waits until /readyz says 200.
+
+    Args:
+        variables: settings of this deployment beside those of every test, as environment variables.
 
     Raises:
         AssertionError: it did not come up; the message holds what it printed.
@@ -133,6 +143,7 @@ def start(data_dir: Path | None = None, *, employees: int = 300, port: int | Non
         "OKNO_DATA_DIR": str(directory),
         "OKNO_SANDBOX_EMPLOYEES": str(employees),
         "PORT": str(port),
+        **(variables or {}),
     }
     with output.open("ab") as out:
         process = subprocess.Popen(

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from okno.commands import schema_names
 from okno.errors import OknoError
+from okno.graph.documents import DocumentReader
+from okno.graph.trusted import TrustedDocuments
 from okno.identity.teams import Teams
 from okno.policy.model import PolicyError
 from okno.policy.service import Policy
@@ -22,7 +24,13 @@ SCHEMA_FILE = Path("schema.graphql")
 def run_checks(settings: Settings) -> list[str]:
     """All checks; a check that cannot run because of an earlier problem says so by its own error."""
     problems: list[str] = []
-    checks: list[Callable[[Settings], Iterator[str]]] = [_manifests, _policies, _schema, _migrations]
+    checks: list[Callable[[Settings], Iterator[str]]] = [
+        _manifests,
+        _policies,
+        _schema,
+        _documents,
+        _migrations,
+    ]
     for check in checks:
         try:
             problems += check(settings)
@@ -35,7 +43,7 @@ def run_checks(settings: Settings) -> list[str]:
 
 def _manifests(settings: Settings) -> Iterator[str]:
     graph, policy, manifests = read_graph(settings)
-    widgets = read_widgets(settings.widgets_dir, graph, manifests)
+    widgets = read_widgets(settings.widgets_dir, graph, manifests, settings.graphql)
     Teams.load(settings.config_dir / "roles", known_roles=policy.roles, known_widgets=widgets)
     yield from ()
 
@@ -52,6 +60,13 @@ def _policies(settings: Settings) -> Iterator[str]:
 def _schema(settings: Settings) -> Iterator[str]:
     if not SCHEMA_FILE.exists() or SCHEMA_FILE.read_text(encoding="utf-8") != schema_text(settings):
         yield f"{SCHEMA_FILE} is not what the code says; write it anew with `make schema`"
+
+
+def _documents(settings: Settings) -> Iterator[str]:
+    """The operations of the built front end, if it is built, fit the schema and their budget."""
+    graph, _, _ = read_graph(settings)
+    TrustedDocuments.load(DocumentReader(graph.core, settings.graphql), frontend_dir=settings.frontend_dir)
+    yield from ()
 
 
 def _migrations(settings: Settings) -> Iterator[str]:

@@ -25,15 +25,26 @@ GROUPS: Mapping[str, tuple[str, str]] = {
 }
 
 
-class _Commands(click.Group):
-    """Finds a group's module when its name is used, and turns errors of the domains into one line and exit code 1."""
+# the same of the commands of `okno schema` that ask the database
+SCHEMA_COMMANDS: Mapping[str, tuple[str, str]] = {
+    "breaks": ("okno.commands:schema_breaks", "Who would break if a part of the schema were taken away."),
+    "usage": ("okno.commands:schema_usage", "Who uses which part of the schema."),
+}
+
+
+class _Lazy(click.Group):
+    """Finds a command's module when its name is used."""
+
+    def __init__(self, *args: Any, lazy: Mapping[str, tuple[str, str]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._lazy = lazy
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted([*self.commands, *GROUPS])
+        return sorted({*self.commands, *self._lazy})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name in GROUPS and cmd_name not in self.commands:
-            module, _, name = GROUPS[cmd_name][0].partition(":")
+        if cmd_name in self._lazy and cmd_name not in self.commands:
+            module, _, name = self._lazy[cmd_name][0].partition(":")
             command = getattr(importlib.import_module(module), name)
             assert isinstance(command, click.Command)
             self.add_command(command, cmd_name)
@@ -41,9 +52,25 @@ class _Commands(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         own = {name: command.get_short_help_str() for name, command in self.commands.items()}
-        groups = {name: sentence for name, (_, sentence) in GROUPS.items()}
+        lazy = {name: sentence for name, (_, sentence) in self._lazy.items()}
         with formatter.section("Commands"):
-            formatter.write_dl(sorted({**groups, **own}.items()))
+            formatter.write_dl(sorted({**lazy, **own}.items()))
+
+
+class _Schema(_Lazy):
+    """What compares files needs no running deployment; what asks the database needs its address."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name, command, rest = super().resolve_command(ctx, args)
+        if name in self._lazy:
+            _read_run_environment(f"schema {name}")
+        return name, command, rest
+
+
+class _Commands(_Lazy):
+    """Turns errors of the domains into one line and exit code 1."""
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -59,7 +86,7 @@ class _Commands(click.Group):
             raise click.ClickException(error.message) from error
 
 
-@click.group(cls=_Commands)
+@click.group(cls=_Commands, lazy=GROUPS)
 def main() -> None:
     """Okno: a company's CRM in one window."""
     if "OKNO_SUPERVISED" in os.environ:
@@ -171,9 +198,9 @@ def check() -> None:
         sys.exit(1)
 
 
-@main.group()
+@main.group(cls=_Schema, lazy=SCHEMA_COMMANDS)
 def schema() -> None:
-    """The GraphQL schema of this deployment."""
+    """The GraphQL schema of this deployment, and who uses it."""
 
 
 @schema.command("print")

@@ -6,9 +6,11 @@ from contextlib import asynccontextmanager
 from uuid import UUID
 
 from okno.audit.cli import audit_commands
+from okno.audit.feed import Announcer
 from okno.audit.service import Journal
 from okno.clock import SystemClock
 from okno.errors import NotFound
+from okno.graph.members import read_coordinates, schema_members
 from okno.identity.cli import token_group
 from okno.identity.recorder import JournalRecorder
 from okno.identity.service import Identity
@@ -20,6 +22,8 @@ from okno.settings import Settings, load_settings
 from okno.sources.service import Sources
 from okno.storage.embedded import APP, DATABASE, EmbeddedPostgres
 from okno.storage.engine import Database
+from okno.usage.cli import breaks_command, usage_command
+from okno.usage.service import Usage
 from okno.wiring import open_database, read_graph
 
 
@@ -50,7 +54,8 @@ async def _database() -> AsyncIterator[Database]:
 async def _identity() -> AsyncIterator[Identity]:
     settings, clock = load_settings(), SystemClock()
     async with _database() as db:
-        journal = Journal(db, clock, settings.data_dir, process="okno-cli")
+        announcer = Announcer(db)
+        journal = Journal(db, clock, settings.data_dir, process="okno-cli", committed=announcer.committed)
         await journal.start()
         try:
             scopes = Policy.load(settings.policies_dir).scopes
@@ -63,10 +68,13 @@ async def _identity() -> AsyncIterator[Identity]:
                 await identity.close()
         finally:
             await journal.close()
+            await announcer.close()
 
 
 # what the action "use" may name: pages of the application and abilities of the API
-PAGES = frozenset({"people.search", "sources.read", "audit.read", "graphiql.use", "introspection.use"})
+PAGES = frozenset(
+    {"people.search", "sources.read", "audit.read", "schema.usage", "graphiql.use", "introspection.use"}
+)
 
 
 def schema_names(settings: Settings) -> SchemaNames:
@@ -125,6 +133,13 @@ def _load_facts(employee: str) -> Mapping[str, object]:
     return asyncio.run(find())
 
 
+@asynccontextmanager
+async def _usage() -> AsyncIterator[Usage]:
+    graph, _, _ = read_graph(load_settings())
+    async with _database() as db:
+        yield Usage(db, SystemClock(), schema_members(graph.core))
+
+
 audit = audit_commands(_database, lambda: load_settings().data_dir)
 token = token_group(_identity, _demo_people)
 policy = policy_commands(
@@ -133,3 +148,5 @@ policy = policy_commands(
     load_facts=_load_facts,
     schema_names=lambda: schema_names(load_settings()),
 )
+schema_usage = usage_command(_usage)
+schema_breaks = breaks_command(_usage, read_coordinates)

@@ -84,6 +84,52 @@ class AuditSettings(_Section):
     group_commit_milliseconds: int = Field(default=2, ge=0, le=1000)
 
 
+class GraphqlSettings(_Section):
+    """What one request to /graphql may ask for. Trusted documents are held to `cost` and `trusted_cost` only.
+
+    The defaults let pass what Relay, Apollo and GraphiQL send, and keep the reading of the worst document that fits in
+    them below 50 ms (docs/adr/0011). Each number is the greatest that is allowed.
+    """
+
+    body_bytes: int = Field(default=256 * 1024, ge=1024, description="bytes of the body")
+    values: int = Field(
+        default=5_000, ge=10, description="values of JSON in the body, at any depth, keys not counted"
+    )
+    value_depth: int = Field(
+        default=20, ge=3, le=100, description="how deep lists and objects nest, in JSON or as literals"
+    )
+    batch: int = Field(default=20, ge=1, description="operations in one body")
+    characters: int = Field(default=20_000, ge=100, description="characters of a document")
+    tokens: int = Field(default=1_000, ge=10, description="tokens of the documents of one request together")
+    operations: int = Field(default=10, ge=1, description="operations in one document")
+    fragments: int = Field(default=50, ge=0, description="fragments in one document")
+    variables: int = Field(default=50, ge=0, description="variables of one operation")
+    digits: int = Field(default=40, ge=19, le=4_000, description="characters of a number in a document")
+    depth: int = Field(
+        default=15, ge=1, le=100, description="how deep fields nest; GraphiQL's introspection needs 15"
+    )
+    aliases: int = Field(default=15, ge=0, description="aliases of one operation, fragments spread")
+    directives: int = Field(default=50, ge=0, description="directives of one operation, fragments spread")
+    selections: int = Field(default=2_000, ge=10, description="fields of one document, fragments spread")
+    repeats: int = Field(
+        default=1_000,
+        ge=10,
+        description="pairs of fields with one response name at one place; validation compares each pair",
+    )
+    cost: int = Field(
+        default=5_000, ge=1, description="points that the operations of one request may ask for"
+    )
+    trusted_cost: int = Field(
+        default=5_000, ge=1, description="points that a trusted document may ask for at its most"
+    )
+
+
+class UsageSettings(_Section):
+    """What clients use of the schema."""
+
+    keep_days: int = Field(default=90, ge=1, le=3650)
+
+
 class SandboxSettings(_Section):
     """The generated demo company and its simulated systems."""
 
@@ -106,6 +152,8 @@ class Settings(_Section):
     database: DatabaseSettings = DatabaseSettings()
     identity: IdentitySettings = IdentitySettings()
     audit: AuditSettings = AuditSettings()
+    graphql: GraphqlSettings = GraphqlSettings()
+    usage: UsageSettings = UsageSettings()
     sandbox: SandboxSettings = SandboxSettings()
 
     @property

@@ -6,25 +6,31 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
+from okno.audit.fanout import Fanout
+from okno.audit.feed import Announcer, Feed
 from okno.audit.service import Journal
 from okno.clock import Clock, SystemClock
 from okno.dashboards.model import WidgetDefinition
 from okno.dashboards.registry import load_widgets
 from okno.dashboards.service import Dashboards
 from okno.errors import ConfigurationError
+from okno.graph.connections import Cursors
 from okno.graph.context import Services as GraphServices
-from okno.graph.documents import WidgetDocuments
+from okno.graph.members import schema_members
 from okno.graph.schema import Graph, build_schema, schema_sdl
+from okno.graph.subscriptions.topics import forgetting
+from okno.graph.widget_documents import WidgetDocuments
 from okno.identity.recorder import JournalRecorder
 from okno.identity.service import Identity
 from okno.operations.service import Operations
 from okno.operations.tokens import load_key
 from okno.people.service import People
 from okno.policy.service import Policy
-from okno.settings import Settings
+from okno.settings import GraphqlSettings, Settings
 from okno.sources.manifest import SourceManifest
 from okno.sources.service import Sources, load_sources_manifests
 from okno.storage.engine import APP_ROLE, Database
+from okno.usage.service import Usage
 
 
 @dataclass(frozen=True)
@@ -36,12 +42,15 @@ class Services:
     db: Database
     policy: Policy
     journal: Journal
+    feed: Feed
     identity: Identity
     sources: Sources
     people: People
     operations: Operations
     dashboards: Dashboards
+    usage: Usage
     graph: Graph
+    cursors: Cursors
 
     @property
     def for_graph(self) -> GraphServices:
@@ -53,7 +62,10 @@ class Services:
             operations=self.operations,
             dashboards=self.dashboards,
             teams=self.identity.teams,
+            usage=self.usage,
             clock=self.clock,
+            cursors=self.cursors,
+            fanout=self.feed.fanout,
         )
 
 
@@ -71,7 +83,7 @@ async def open_services(
     policy = Policy.load(settings.policies_dir)
     manifests = load_sources_manifests(settings.config_dir / "sources")
     graph = build_schema(manifests, policy.level_of)
-    widgets = read_widgets(settings.widgets_dir, graph, manifests)
+    widgets = read_widgets(settings.widgets_dir, graph, manifests, settings.graphql)
     sources = Sources(manifests, clock)
     async with AsyncExitStack() as stack:
         db = open_database(settings, application_name)
@@ -80,6 +92,19 @@ async def open_services(
         # who only read the journal must not keep it from being written
         journal_db = open_database(settings, f"{application_name}-journal", pool_size=2)
         stack.push_async_callback(journal_db.dispose)
+        people = People(db, sources, clock)
+        # The announcer ends after the journal, whose last record is told too
+        feed_db = open_database(settings, f"{application_name}-feed", pool_size=3)
+        stack.push_async_callback(feed_db.dispose)
+        announcer = Announcer(feed_db)
+        announcer.start()
+        stack.push_async_callback(announcer.close)
+        feed = Feed(feed_db, Fanout(), before_others=forgetting(people, sources))
+
+        def committed(chain: UUID) -> None:
+            announcer.committed(chain)
+            feed.committed(chain)
+
         journal = Journal(
             journal_db,
             clock,
@@ -87,12 +112,15 @@ async def open_services(
             reads=db,
             process=application_name,
             group_commit_milliseconds=settings.audit.group_commit_milliseconds,
+            committed=committed,
         )
         await journal.start()
         stack.push_async_callback(journal.close)
+        usage = Usage(db, clock, schema_members(graph.core))
+        usage.start()
+        stack.push_async_callback(usage.close)
         await sources.start()
         stack.push_async_callback(sources.close)
-        people = People(db, sources, clock)
 
         async def find_employee(login: str) -> UUID | None:
             person = await people.find_by_key("login", login)
@@ -108,12 +136,14 @@ async def open_services(
             find_employee=find_employee,
         )
         stack.push_async_callback(identity.close)
+        key = load_key(settings.data_dir)
         yield Services(
             settings=settings,
             clock=clock,
             db=db,
             policy=policy,
             journal=journal,
+            feed=feed,
             identity=identity,
             sources=sources,
             people=people,
@@ -123,10 +153,12 @@ async def open_services(
                 sources=sources,
                 journal=journal,
                 clock=clock,
-                key=load_key(settings.data_dir),
+                key=key,
             ),
             dashboards=Dashboards(widgets=widgets, teams=identity.teams, policy=policy),
+            usage=usage,
             graph=graph,
+            cursors=Cursors(key),
         )
 
 
@@ -159,15 +191,19 @@ def read_graph(settings: Settings) -> tuple[Graph, Policy, Mapping[str, SourceMa
 
 
 def read_widgets(
-    directory: Path, graph: Graph, manifests: Mapping[str, SourceManifest]
+    directory: Path,
+    graph: Graph,
+    manifests: Mapping[str, SourceManifest],
+    limits: GraphqlSettings,
 ) -> dict[str, WidgetDefinition]:
-    """The widgets, checked against the schema and the operations of the sources.
+    """The widgets, checked against the schema, its budget for trusted documents and the operations of the sources.
 
     Raises:
         ConfigurationError: a widget is wrong.
     """
     operations = [operation.id for manifest in manifests.values() for operation in manifest.operations]
-    return load_widgets(directory, read_document=WidgetDocuments(graph.core), operation_ids=operations)
+    read_document = WidgetDocuments(graph.core, limits)
+    return load_widgets(directory, read_document=read_document, operation_ids=operations)
 
 
 def schema_text(settings: Settings) -> str:

@@ -46,10 +46,16 @@ async def _forget_sessions(services: Services) -> None:
         log.info("past sessions deleted", count=deleted)
 
 
+async def _forget_usage(services: Services) -> None:
+    if deleted := await services.usage.forget(keep_days=services.settings.usage.keep_days):
+        log.info("old usage deleted", count=deleted)
+
+
 JOBS = (
     Job("refresh the index of people", 15 * 60.0, _refresh),
     Job("settle unknown outcomes", 5.0, _sweep),
     Job("delete past sessions", 3600.0, _forget_sessions),
+    Job("delete old usage of the schema", 3600.0, _forget_usage),
 )
 
 

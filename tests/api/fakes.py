@@ -1,5 +1,6 @@
 """The services under the graph without their servers: people in a dict, sources in a dict, a journal in a list."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -8,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from okno.audit.command import ABANDONED_AFTER, Command, First
+from okno.audit.fanout import Fanout
 from okno.audit.records import (
     ActorRef,
     Event,
@@ -20,11 +22,11 @@ from okno.audit.records import (
     Unsettled,
 )
 from okno.clock import ManualClock
-from okno.errors import Conflict, InvalidInput, NotFound, Unavailable, UnknownOutcome
+from okno.errors import Conflict, NotFound, Unavailable, UnknownOutcome
 from okno.identity.browser import Browser
 from okno.identity.model import Actor, employee_uuid
 from okno.identity.sessions import Authentication
-from okno.people.model import Found, Match, Matching, Page, Person, PersonState
+from okno.people.model import Found, Match, Matching, Page, Person, PersonState, Place
 from okno.policy.condition import Condition, evaluate
 from okno.settings import Settings
 from okno.sources.errors import SourceError
@@ -39,6 +41,7 @@ from okno.sources.model import (
     SourceHealth,
     State,
 )
+from okno.storage.keyset import Window
 
 NOW = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
 CHAIN = UUID("11111111-1111-4111-8111-111111111111")
@@ -107,24 +110,27 @@ class FakePeople:
         matching: Matching,
         where: Condition | None = None,
         me: UUID | None = None,
-        first: int = 20,
-        after: str | None = None,
+        window: Window[Place],
     ) -> Page:
-        if not 1 <= first <= 100:
-            raise InvalidInput(f"first has to be between 1 and 100, not {first}.", field="first")
-        if after is not None and not after.isdigit():
-            raise InvalidInput("after is no cursor.", field="after")
         self.queries += 1
         found = [
             each
             for each in self.people.values()
             if (where is None or evaluate(where, each.facts(), me)) and _matches(each, text, matching, me)
         ]
-        start = int(after or 0)
-        items = [
-            Found(each, str(start + place + 1)) for place, each in enumerate(found[start : start + first])
-        ]
-        return Page(tuple(items), has_next=len(found) > start + first)
+        places = [Place(number, None, None, each.id) for number, each in enumerate(found)]
+        start, end = _bounds(window, [place.rank for place in places], lambda place: place.rank)
+        items = tuple(Found(each, place) for each, place in zip(found, places, strict=True))
+        return Page(items[start:end], has_previous=start > 0, has_next=end < len(items))
+
+
+def _bounds(window: Window[Any], order: Sequence[int], number: Callable[[Any], int]) -> tuple[int, int]:
+    """Where the window begins and ends among entries with these rising numbers."""
+    start = 0 if window.after is None else bisect_right(order, number(window.after))
+    end = len(order) if window.before is None else bisect_left(order, number(window.before))
+    if window.backwards:
+        return max(start, end - window.size), end
+    return start, min(end, start + window.size)
 
 
 def _matches(each: Person, text: str | None, matching: Matching, me: UUID | None) -> bool:
@@ -162,6 +168,12 @@ class FakeSources:
         if record is None:
             return SectionResult(State.FAILED, None, None, SourceFailure("NOT_FOUND", "no such record"))
         return SectionResult(State.OK, dict(record), NOW, None)
+
+    def cached(self, source_id: str, keys: Sequence[PersonKeys]) -> list[SectionResult | None]:
+        return [None] * len(keys)
+
+    async def read_many(self, source_id: str, keys: Sequence[PersonKeys]) -> list[SectionResult]:
+        return [await self.read(source_id, each) for each in keys]
 
     async def preview(self, operation_id: str, keys: PersonKeys, given: Mapping[str, Any]) -> list[Change]:
         if failure := self.down.get(operation_id.partition(".")[0]):
@@ -207,10 +219,11 @@ class _Stored:
 
 
 class FakeJournal:
-    """A journal that keeps what it was told, and can be taken away."""
+    """A journal that keeps what it was told, tells it to who listens, and can be taken away."""
 
-    def __init__(self, clock: ManualClock) -> None:
+    def __init__(self, clock: ManualClock, fanout: Fanout) -> None:
         self._clock = clock
+        self._fanout = fanout
         self.away = False
         self.events: list[Event] = []
         self.records: list[Record] = []
@@ -303,6 +316,7 @@ class FakeJournal:
                 erased=False,
             )
         )
+        self._fanout.publish(self.records[-1:])
         return ref
 
     async def get_record(self, ref: RecordRef) -> Record:
@@ -311,24 +325,25 @@ class FakeJournal:
                 return record
         raise NotFound("no such journal record")
 
+    async def get_records(self, refs: Sequence[RecordRef]) -> dict[RecordRef, Record]:
+        return {record.ref: record for record in self.records if record.ref in refs}
+
     async def list_records(
         self,
+        window: Window[tuple[datetime, UUID, int]],
         *,
-        first: int = 50,
-        after: str | None = None,
         subject_id: UUID | str | None = None,
         actor_id: UUID | None = None,
         event_type: str | None = None,
     ) -> RecordPage:
-        before = RecordRef.parse(after).seq if after else len(self.records)
         found = [
             record
-            for record in reversed(self.records[:before])
+            for record in reversed(self.records)
             if (subject_id is None or record.subject_id == str(subject_id))
             and (actor_id is None or record.actor_id == actor_id)
         ]
-        page = found[:first]
-        return RecordPage(page, str(page[-1].ref) if len(found) > first else None)
+        start, end = _bounds(window, [-record.ref.seq for record in found], lambda place: -place[2])
+        return RecordPage(found[start:end], has_previous=start > 0, has_next=end < len(found))
 
     async def list_unsettled(
         self,

@@ -81,7 +81,7 @@ async def test_a_cookie_needs_the_csrf_token_and_the_own_origin(world: World) ->
         (b"{", "BAD_REQUEST"),
         (b"\xff\xfe", "BAD_REQUEST"),
         (b"7", "BAD_REQUEST"),
-        (b"[]", "LIMIT_EXCEEDED"),
+        (b"[]", "BAD_REQUEST"),
         (b'[{"query": "{ me { id } }"}, 7]', "BAD_REQUEST"),
         (b"{}", "BAD_REQUEST"),
         (b'{"query": 7}', "BAD_REQUEST"),
@@ -140,7 +140,7 @@ async def test_other_content_types_are_refused(world: World) -> None:
                 for a, b in zip("ABCDEFGHIJ", "BCDEFGHIJK", strict=True)
             )
             + "fragment K on Employee { id }",
-            "2000 fields",
+            "selections: 5119",
         ),
     ],
 )
@@ -217,7 +217,7 @@ async def test_faults_are_masked_and_carry_the_request_id(
         raise RuntimeError("password=hunter2")
 
     monkeypatch.setattr(world.people, "search", broken)
-    response = await post(world, {"query": "{ employees { pageInfo { endCursor } } }"})
+    response = await post(world, {"query": "{ employees(first: 20) { pageInfo { endCursor } } }"})
     assert response.json()["data"] == {"employees": None}
     assert code(response) == "INTERNAL"
     assert "hunter2" not in response.text

@@ -179,7 +179,7 @@ async def test_a_list_counts_rows_allowed_and_denied_once_for_each_selection(wor
 
 
 async def test_what_may_not_be_read_cannot_be_found_by_it(world: World) -> None:
-    query = "query ($text: String) { employees(search: $text) { edges { node { displayName } } } }"
+    query = "query ($text: String) { employees(search: $text, first: 20) { edges { node { displayName } } } }"
     by_login = await world.ask("anna.sorokina", query, text="amina.okafor")
     by_name = await world.ask("anna.sorokina", query, text="okafor")
     assert [edge["node"]["displayName"] for edge in by_name["data"]["employees"]["edges"]] == ["Amina Okafor"]
@@ -195,7 +195,7 @@ async def test_pages_are_bounded_and_cursors_go_on(world: World) -> None:
     second = (await world.ask("anna.sorokina", query, first=4, after=first["pageInfo"]["endCursor"]))["data"][
         "employees"
     ]
-    assert second["pageInfo"] == {"hasNextPage": False, "hasPreviousPage": True, "endCursor": "6"}
+    assert (second["pageInfo"]["hasNextPage"], second["pageInfo"]["hasPreviousPage"]) == (False, True)
     assert len(first["edges"]) + len(second["edges"]) == 6
     for wrong in (0, 101, -1):
         body = await world.ask("anna.sorokina", query, first=wrong)

@@ -46,7 +46,7 @@ BROKEN: Mapping[str, tuple[bytes, int, str]] = {
     "not JSON": (b"query=%7Bme%7D", 400, "BAD_REQUEST"),
     "invalid UTF-8": (b'{"query": "{ me { login } } \xff\xfe"}', 400, "BAD_REQUEST"),
     "half a surrogate": (
-        b'{"query": "{ employees(search: \\"\\ud800\\") { edges { cursor } } }"}',
+        b'{"query": "{ employees(first: 1, search: \\"\\ud800\\") { edges { cursor } } }"}',
         400,
         "BAD_REQUEST",
     ),
@@ -190,15 +190,21 @@ def test_an_id_of_nobody_is_null_and_no_error(deployment: Deployment) -> None:
 def test_an_unknown_cursor_or_number_is_wrong_input(deployment: Deployment) -> None:
     token = deployment.token("anna.sorokina")
     for arguments in (
-        'after: "x"',
-        'after: "' + "A" * 5000 + '"',
+        "",
+        "first: null",
+        "first: 5, last: 5",
+        'first: 5, after: "x"',
+        'last: 5, before: "' + "A" * 5000 + '"',
+        "last: 0",
+        "last: 101",
         "first: 0",
         "first: -1",
         "first: 101",
-        'search: "' + "x " * 150 + '"',
-        'search: "' + "я" * 300 + '"',
+        'first: 5, search: "' + "x " * 150 + '"',
+        'first: 5, search: "' + "я" * 300 + '"',
     ):
-        answer = post(deployment.stack, token, f"{{ employees({arguments}) {{ pageInfo {{ endCursor }} }} }}")
+        field = f"employees({arguments})" if arguments else "employees"
+        answer = post(deployment.stack, token, f"{{ {field} {{ pageInfo {{ endCursor }} }} }}")
         assert code_of(answer) == "INVALID_INPUT", arguments
     answer = post(deployment.stack, token, "{ employees(first: 99999999999) { pageInfo { endCursor } } }")
     assert_one_clear_error(answer, 400, "GRAPHQL_VALIDATION_FAILED")
@@ -208,7 +214,7 @@ def test_an_unknown_cursor_or_number_is_wrong_input(deployment: Deployment) -> N
     "search", ["'; DROP TABLE person; --", "%", "_", "\\", "\u202e", "👩‍🦰", "\n\t", "{[(*+?"]
 )
 def test_any_text_can_be_searched_for(deployment: Deployment, search: str) -> None:
-    document = "query ($s: String!) { employees(search: $s) { edges { node { id } } } }"
+    document = "query ($s: String!) { employees(search: $s, first: 20) { edges { node { id } } } }"
     answer = post(deployment.stack, deployment.token("anna.sorokina"), document, s=search)
     assert answer.status == 200
     assert "errors" not in answer.json()

@@ -9,15 +9,17 @@ from uuid import UUID, uuid5
 import httpx
 from starlette.applications import Starlette
 
+from okno.audit.fanout import Fanout
 from okno.clock import ManualClock
 from okno.dashboards.registry import load_widgets
 from okno.dashboards.service import Dashboards
 from okno.graph.context import Services
-from okno.graph.documents import WidgetDocuments
 from okno.graph.http import graphql_routes
 from okno.graph.ids import employee_id
+from okno.graph.members import schema_members
 from okno.graph.schema import Graph, build_schema
 from okno.graph.server import Answer, GraphServer, Operation
+from okno.graph.widget_documents import WidgetDocuments
 from okno.identity.model import EMPLOYEE_NAMESPACE, Actor, employee_uuid
 from okno.identity.teams import Teams
 from okno.operations.service import Operations
@@ -25,6 +27,9 @@ from okno.people.model import PersonState
 from okno.policy.service import Policy, Rights
 from okno.sources.manifest import SourceManifest
 from okno.sources.service import load_sources_manifests
+from okno.storage.engine import Database
+from okno.usage.counts import Counts
+from okno.usage.service import Usage
 from tests.api.fakes import NOW, FakeIdentity, FakeJournal, FakePeople, FakeSources, person
 
 ROOT = Path(__file__).parents[2]
@@ -63,6 +68,7 @@ class World:
 
     parts: Parts
     clock: ManualClock = field(default_factory=lambda: ManualClock(NOW))
+    database: Database = field(default_factory=lambda: cast(Database, None))  # usage alone reads from one
 
     def __post_init__(self) -> None:
         self.people = FakePeople(*PEOPLE)
@@ -83,7 +89,11 @@ class World:
             self.sources.data["equipment"][each.personnel_number] = {
                 "items": [{"inventoryNumber": "N-1", "model": "X1", "issuedOn": date(2025, 1, 2)}]
             }
-        self.journal = FakeJournal(self.clock)
+        self.fanout = Fanout()
+        self.journal = FakeJournal(self.clock, self.fanout)
+        self.counts = Counts()
+        members = schema_members(self.parts.graph.core)
+        self.usage = Usage(self.database, self.clock, members, counts=self.counts)
         operations = Operations(
             policy=self.parts.policy,
             people=cast(Any, self.people),
@@ -105,7 +115,9 @@ class World:
             operations=operations,
             dashboards=Dashboards(widgets=widgets, teams=self.parts.teams, policy=self.parts.policy),
             teams=self.parts.teams,
+            usage=self.usage,
             clock=self.clock,
+            fanout=self.fanout,
         )
         self.server = GraphServer(self.parts.graph, self.services)
 

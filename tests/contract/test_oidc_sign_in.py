@@ -1,11 +1,7 @@
 """Sign-in through a real OpenID provider: another process, found by discovery, with its own keys and its own pages."""
 
-import re
-import subprocess
-import sys
-import threading
 from collections.abc import AsyncIterator, Iterator
-from typing import IO, Any
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
 
@@ -27,46 +23,13 @@ from tests.integration.identity_world import (
     settings_of,
     stored_text,
 )
-
-_RUNNING = re.compile(r"running on (http://127\.0\.0\.1:[0-9]+)")
+from tests.oidc import oidc_provider
 
 
 @pytest.fixture(scope="module")
 def provider_url() -> Iterator[str]:
-    """The provider's process. It says itself which free port it took."""
-    command = [
-        sys.executable,
-        "-W",
-        "ignore",
-        "-m",
-        "oidc_provider_mock",
-        "--port",
-        "0",
-        "--require-nonce",
-        "true",
-    ]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        drain = threading.Thread(target=_drain, args=(process.stderr,))
-        try:
-            lines = []
-            for line in process.stderr:
-                lines.append(line)
-                if match := _RUNNING.search(line):
-                    break
-            else:
-                raise AssertionError("the provider did not start:\n" + "".join(lines))
-            drain.start()
-            yield match[1]
-        finally:
-            process.terminate()
-            if drain.ident is not None:
-                drain.join()
-
-
-def _drain(stream: IO[str]) -> None:
-    for _ in stream:
-        pass
+    with oidc_provider() as url:
+        yield url
 
 
 class World:

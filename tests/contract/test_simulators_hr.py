@@ -116,6 +116,14 @@ async def test_a_wrong_parameter_is_refused(
     assert (status, body["error"]["code"]) == (400, "BAD_REQUEST")
 
 
+async def test_more_chosen_employees_than_the_limit_are_refused(client: aiohttp.ClientSession) -> None:
+    numbers = [str(100_001 + number) for number in range(201)]
+    status, body = await get(client, "/v1/employees", personnelNumbers=",".join(numbers[:200]))
+    assert (status, body["next"]) == (200, None)
+    status, body = await get(client, "/v1/employees", personnelNumbers=",".join(numbers))
+    assert (status, body["error"]["code"]) == (400, "BAD_REQUEST")
+
+
 async def test_a_request_without_the_token_is_refused(sandbox: Sandbox) -> None:
     async with aiohttp.ClientSession(sandbox.environment()["OKNO_HR_URL"]) as stranger:
         for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "Basic eDp5"}):

@@ -168,7 +168,7 @@ def test_an_answer_that_was_lost_on_the_way_is_asked_for_again_and_the_deed_is_d
     expect(sheet.get_by_test_id("changes")).to_be_visible()
 
     def lose_the_answer(route: Route) -> None:
-        if "operationRun" in (route.request.post_data or ""):
+        if "RunOperation" in (route.request.post_data or ""):
             route.fetch()
             route.abort()
         else:

@@ -20,6 +20,7 @@ from okno.audit.service import Journal
 from okno.clock import ManualClock
 from okno.errors import Unavailable, UnknownOutcome
 from okno.storage.engine import Database
+from okno.storage.keyset import Window
 from tests.conftest import Cloned
 from tests.integration.audit_stage import ANNA, Line, open_journal, superuser, unlock
 
@@ -46,7 +47,7 @@ async def _until(connection: "asyncpg.Connection[Any]", query: str) -> None:
 
 
 async def _commands(journal: Journal) -> list[tuple[Phase, Outcome | None]]:
-    records = (await journal.list_records(first=1000, event_type="operation.run")).records
+    records = (await journal.list_records(Window(1000), event_type="operation.run")).records
     return [(record.phase, record.outcome) for record in sorted(records, key=lambda each: each.ref)]
 
 

@@ -12,6 +12,7 @@ from okno.people.model import IndexState, Match, SourceReport
 from okno.people.models import IndexStateRow, KeyRow, PersonRow
 from okno.people.service import People
 from okno.storage.engine import Database
+from okno.storage.keyset import Window
 from tests.integration.people_sources import MemorySource, MemorySources, account, person
 
 COMPANY = [person(number, f"Имя Фамилия{number}") for number in range(1, 8)]
@@ -153,7 +154,7 @@ async def test_who_vanishes_from_hr_is_marked_and_found_last(db: Database, clock
     assert report(await people.refresh_index(), "hr").vanished == 1
     row = (await rows(db))["1"]
     assert (row.vanished_at, row.gone) == (clock.now(), True)
-    page = await people.search("имя", matching={Match.NAMES: None, Match.STATE: None})
+    page = await people.search("имя", matching={Match.NAMES: None, Match.STATE: None}, window=Window(20))
     assert page.items[-1].person.id == employee_uuid("1")
     assert page.items[-1].person.vanished_at == clock.now()
     assert report(await people.refresh_index(), "hr").vanished == 0

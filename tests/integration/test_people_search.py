@@ -5,15 +5,17 @@ from uuid import uuid4
 import pytest
 
 from okno.clock import ManualClock
-from okno.errors import InvalidInput, NotFound
+from okno.errors import NotFound
 from okno.identity.model import employee_uuid
-from okno.people.model import Match, Matching, Page
+from okno.people.model import Match, Matching, Page, Place
 from okno.people.service import People
 from okno.policy.condition import AllOf, AnyOf, Compare, Condition
 from okno.storage.engine import Database
+from okno.storage.keyset import Window
 from tests.integration.people_sources import MemorySources, account, person
 
 ALL: Matching = dict.fromkeys(Match)
+TWENTY: Window[Place] = Window(20)
 PEOPLE = [
     (
         person(100001, "Иван Петров", "Ivan Petrov", work_phone="+7 900 123-45-67"),
@@ -113,7 +115,7 @@ def numbers(page: Page) -> list[int]:
 async def test_people_are_found_by_what_they_are_known_by(
     people: People, text: str, found: list[int]
 ) -> None:
-    page = await people.search(text, matching=ALL, first=50)
+    page = await people.search(text, matching=ALL, window=Window(50))
     result = numbers(page)
     if len(found) > 3:
         assert set(result) == set(found)
@@ -137,7 +139,7 @@ async def test_people_are_found_by_what_they_are_known_by(
 async def test_characters_that_mean_something_to_like_stand_for_themselves(
     people: People, text: str, found: list[int]
 ) -> None:
-    assert numbers(await people.search(text, matching={Match.LOGIN: None})) == found
+    assert numbers(await people.search(text, matching={Match.LOGIN: None}, window=TWENTY)) == found
 
 
 async def test_the_exact_login_comes_before_all_others(
@@ -145,13 +147,15 @@ async def test_the_exact_login_comes_before_all_others(
 ) -> None:
     sources = MemorySources([person(1, "Petrov Petrov"), person(2, "Zoe Last")], [account(2, "petrov")])
     await People(db, sources, clock).refresh_index()
-    page = await people.search("petrov", matching=ALL)
+    page = await people.search("petrov", matching=ALL, window=TWENTY)
     assert page.items[0].person.personnel_number == "2"
 
 
 async def test_those_who_work_come_before_those_who_left(people: People) -> None:
-    assert numbers(await people.search("петров", matching=ALL)) == [1, 3, 4, 5]
-    last_but_one = await people.search("петров", matching=ALL, where=Compare("protected", "=", False))
+    assert numbers(await people.search("петров", matching=ALL, window=TWENTY)) == [1, 3, 4, 5]
+    last_but_one = await people.search(
+        "петров", matching=ALL, where=Compare("protected", "=", False), window=TWENTY
+    )
     assert numbers(last_but_one) == [1, 3, 4]
 
 
@@ -159,7 +163,7 @@ async def test_those_who_work_come_before_those_who_left(people: People) -> None
 async def test_everybody_is_listed_by_family_name_those_who_left_at_the_end(
     people: People, text: str | None
 ) -> None:
-    page = await people.search(text, matching=ALL, first=50)
+    page = await people.search(text, matching=ALL, window=Window(50))
     assert len(page.items) == len(PEOPLE)
     assert page.items[-1].person.full_name == "Анна Петрова"
     working = [found.person.full_name.split()[-1].casefold() for found in page.items[:-1]]
@@ -168,14 +172,14 @@ async def test_everybody_is_listed_by_family_name_those_who_left_at_the_end(
 
 @pytest.mark.parametrize("text", [None, "петр", "pertov", "e", "8"])
 async def test_pages_follow_one_another_without_gap_or_overlap(people: People, text: str | None) -> None:
-    whole = await people.search(text, matching=ALL, first=100)
+    whole = await people.search(text, matching=ALL, window=Window(100))
     assert not whole.has_next
     seen: list[int] = []
     after = None
     for _ in whole.items:
-        page = await people.search(text, matching=ALL, first=1, after=after)
+        page = await people.search(text, matching=ALL, window=Window(1, after))
         seen += numbers(page)
-        after = page.items[-1].cursor
+        after = page.items[-1].place
         assert page.has_next == (len(seen) < len(whole.items))
     assert seen == numbers(whole)
 
@@ -192,39 +196,41 @@ async def test_pages_follow_one_another_without_gap_or_overlap(people: People, t
 )
 async def test_what_may_not_be_read_cannot_be_found_by(people: People, text: str, needs: Match) -> None:
     without: Matching = {match: None for match in Match if match is not needs}
-    assert numbers(await people.search(text, matching={needs: None})) != []
-    assert numbers(await people.search(text, matching=without)) == []
-    assert numbers(await people.search(text, matching={})) == []
+    assert numbers(await people.search(text, matching={needs: None}, window=TWENTY)) != []
+    assert numbers(await people.search(text, matching=without, window=TWENTY)) == []
+    assert numbers(await people.search(text, matching={}, window=TWENTY)) == []
 
 
 async def test_what_may_be_read_of_some_finds_only_those(people: People) -> None:
     russians = Compare("country", "=", "RU")
-    assert numbers(await people.search("4567", matching={Match.PHONE: russians})) == [1]
+    assert numbers(await people.search("4567", matching={Match.PHONE: russians}, window=TWENTY)) == [1]
     mixed: Matching = {Match.NAMES: russians, Match.LOGIN: None}
-    assert numbers(await people.search("okafor", matching=mixed)) == [7]
-    assert numbers(await people.search("amina o", matching=mixed)) == []
-    assert numbers(await people.search("pertosyan", matching=mixed)) == []
+    assert numbers(await people.search("okafor", matching=mixed, window=TWENTY)) == [7]
+    assert numbers(await people.search("amina o", matching=mixed, window=TWENTY)) == []
+    assert numbers(await people.search("pertosyan", matching=mixed, window=TWENTY)) == []
 
 
 @pytest.mark.parametrize("text", [None, "100", "amina.okafor"])
 async def test_rows_are_chosen_before_the_page_is_cut(people: People, text: str | None) -> None:
     where = AllOf((Compare("country", "in", ("NG", "BR")), Compare("protected", "=", False)))
-    page = await people.search(text, matching=ALL, where=where, first=1)
+    page = await people.search(text, matching=ALL, where=where, window=Window(1))
     assert [found.person.country for found in page.items] == ["BR" if text != "amina.okafor" else "NG"]
     assert page.has_next == (text != "amina.okafor")
 
 
 async def test_without_names_the_order_tells_nothing_of_names(people: People) -> None:
-    page = await people.search(None, matching={}, first=100)
+    page = await people.search(None, matching={}, window=Window(100))
     ids = [found.person.id for found in page.items]
     assert ids == sorted(ids)
     hidden: Condition = Compare("country", "!=", "RU")
-    first = await people.search(None, matching={Match.NAMES: hidden, Match.STATE: None}, first=100)
+    first = await people.search(None, matching={Match.NAMES: hidden, Match.STATE: None}, window=Window(100))
     countries = [found.person.country for found in first.items if not found.person.gone]
     assert countries[:7] == ["RU"] * 7
     assert "RU" not in countries[7:]
     again = await people.search(
-        None, matching={Match.NAMES: hidden, Match.STATE: None}, first=100, after=first.items[4].cursor
+        None,
+        matching={Match.NAMES: hidden, Match.STATE: None},
+        window=Window(100, first.items[4].place),
     )
     assert numbers(again) == numbers(first)[5:]
 
@@ -234,48 +240,20 @@ async def test_the_order_and_the_cursors_tell_who_left_only_to_those_who_may_rea
     people: People, text: str | None
 ) -> None:
     names: Matching = {Match.NAMES: None}
-    last = await people.search(text, matching={**names, Match.STATE: None}, first=100)
+    last = await people.search(text, matching={**names, Match.STATE: None}, window=Window(100))
     behind = [found.person.gone for found in last.items].index(True)
     foreign: Condition = Compare("country", "!=", "RU")
     for matching in (names, {**names, Match.STATE: foreign}):
-        page = await people.search(text, matching=matching, first=100)
+        page = await people.search(text, matching=matching, window=Window(100))
         place = [found.person.gone for found in page.items].index(True)
         assert place < behind
-        rest = await people.search(text, matching=matching, first=100, after=page.items[place].cursor)
+        rest = await people.search(text, matching=matching, window=Window(100, page.items[place].place))
         assert numbers(rest) == numbers(page)[place + 1 :]
 
 
-async def test_a_cursor_cannot_sound_out_the_name_of_somebody_hidden(people: People) -> None:
-    hidden = employee_uuid("100007")
-    page = await people.search(None, matching=ALL, first=1)
-    where = Compare("country", "=", "RU")
-    stolen = next(
-        found.cursor
-        for found in (await people.search(None, matching=ALL, first=50)).items
-        if found.person.id == hidden
-    )
-    assert page.has_next
-    with pytest.raises(InvalidInput, match="no longer in the list"):
-        await people.search(None, matching=ALL, where=where, after=stolen)
-
-
 async def test_a_condition_nobody_meets_finds_nobody(people: People) -> None:
-    assert numbers(await people.search("петров", matching=ALL, where=AnyOf(()))) == []
-    assert numbers(await people.search("петров", matching={Match.NAMES: AnyOf(())})) == []
-
-
-@pytest.mark.parametrize("first", [0, -1, 101])
-async def test_the_size_of_a_page_is_bounded(people: People, first: int) -> None:
-    with pytest.raises(InvalidInput) as refused:
-        await people.search("x", matching=ALL, first=first)
-    assert refused.value.field == "first"
-
-
-async def test_a_cursor_of_another_search_is_refused(people: People) -> None:
-    page = await people.search("петров", matching=ALL, first=1)
-    with pytest.raises(InvalidInput, match="another search") as refused:
-        await people.search("иванов", matching=ALL, after=page.items[0].cursor)
-    assert refused.value.field == "after"
+    assert numbers(await people.search("петров", matching=ALL, where=AnyOf(()), window=TWENTY)) == []
+    assert numbers(await people.search("петров", matching={Match.NAMES: AnyOf(())}, window=TWENTY)) == []
 
 
 async def test_people_are_read_by_id_and_key(people: People) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from okno.cli import GROUPS, main
+from okno.cli import GROUPS, SCHEMA_COMMANDS, main
 
 
 def test_help_lists_every_command_and_group() -> None:
@@ -20,6 +20,14 @@ def test_every_group_loads_and_has_commands(group: str) -> None:
     result = CliRunner().invoke(main, [group, "--help"])
     assert result.exit_code == 0, result.output
     assert "Commands:" in result.output
+
+
+@pytest.mark.parametrize("command", ["print", "check", *sorted(SCHEMA_COMMANDS)])
+def test_every_command_about_the_schema_loads_and_is_listed(command: str) -> None:
+    assert f"\n  {command}" in CliRunner().invoke(main, ["schema", "--help"]).output
+    result = CliRunner().invoke(main, ["schema", command, "--help"])
+    assert result.exit_code == 0, result.output
+    assert f"schema {command}" in result.output
 
 
 def test_an_unknown_command_is_named() -> None:

@@ -18,6 +18,7 @@ from okno.policy.condition import (
     Condition,
     all_of,
     any_of,
+    compile_choice,
     compile_condition,
     describe,
     evaluate,
@@ -134,6 +135,60 @@ def test_simplifying_never_changes_which_rows_are_admitted(condition: Condition)
     for row in ROWS:
         assert evaluate(simple, row, SELF) is evaluate(condition, row, SELF)
         assert evaluate(simple, row, None) is evaluate(condition, row, None)
+
+
+def _read(condition: Condition, row: Mapping[str, object], me: UUID | None) -> bool:
+    """What a condition means, word for word."""
+    if isinstance(condition, AllOf):
+        return all(_read(term, row, me) for term in condition.terms)
+    if isinstance(condition, AnyOf):
+        return any(_read(term, row, me) for term in condition.terms)
+    fact = row.get(condition.attribute)
+    value = me if condition.value is ME else condition.value
+    if value is None or fact is None:
+        return False
+    if isinstance(value, tuple):
+        return type(fact) in {type(each) for each in value} and fact in value
+    return type(fact) is type(value) and (fact == value if condition.op == "=" else fact != value)
+
+
+@given(condition=TREES)
+def test_the_written_code_says_what_the_tree_says(condition: Condition) -> None:
+    test = compile_condition(condition)
+    for me in (SELF, None):
+        choose = compile_choice([(condition, "first"), (TRUE, "second")])(me)
+        for row in ROWS:
+            admitted = _read(condition, row, me)
+            assert test(row, me) is admitted
+            assert choose(row) == ("first" if admitted else "second")
+
+
+def test_a_person_gets_the_first_rule_of_many_that_admits_the_row() -> None:
+    rules = [
+        Alternative(f"people.{number}", "", Compare("office", "=", f"Office {number}"))
+        for number in range(1_000)
+    ]
+    again = Alternative("people.again", "", Compare("office", "=", "Office 700"))
+    choose = Decision(Outcome.CONDITIONAL, (*rules, again)).for_person(None)
+
+    assert choose({"office": "Office 700"}) is rules[700]
+    assert choose({"office": "Office 1000"}) is None
+    assert choose(None) is None
+
+
+def test_a_condition_nested_beyond_what_python_parses_is_compiled_all_the_same() -> None:
+    nested: Condition = RU
+    for _ in range(150):
+        nested = AllOf((AnyOf((nested, KZ)), TRUE))
+
+    assert evaluate(nested, {"country": "RU"}, None) is True
+    assert evaluate(nested, {"country": "KZ"}, None) is True
+    assert evaluate(nested, {"country": "NG"}, None) is False
+
+
+def test_what_a_policy_says_never_becomes_code() -> None:
+    text = '"); raise SystemExit("'
+    assert evaluate(Compare(text, "=", text), {text: text}, None) is True
 
 
 def test_a_decision_names_the_first_rule_that_admits_the_row() -> None:

@@ -209,7 +209,16 @@ def test_check_prints_problems_with_file_and_line_and_fails() -> None:
         fields=frozenset(POLICY.levels) | {f"{name}.x" for name in POLICY.structural} | {"Employee.shoeSize"},
         mutations=frozenset({"operationPreview", "operationRun"}),
         operations=frozenset({"domain.unlock", "domain.add_to_group", "domain.remove_from_group"}),
-        pages=frozenset({"people.search", "audit.read", "sources.read", "graphiql.use", "introspection.use"}),
+        pages=frozenset(
+            {
+                "people.search",
+                "audit.read",
+                "sources.read",
+                "graphiql.use",
+                "introspection.use",
+                "schema.usage",
+            }
+        ),
     )
     code, output = _run("check", group=_commands(names=names))
     json_code, as_json = _run("check", "--json", group=_commands(names=names))

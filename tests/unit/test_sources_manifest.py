@@ -187,6 +187,54 @@ def test_all_problems_of_all_files_are_told_at_once_with_file_line_and_key(tmp_p
         (SQL, "SELECT serial FROM", "DELETE FROM", "a statement reads"),
         (SQL, "= :personnel_number", "= :personnel_number; DROP TABLE things", "one statement only"),
         (SQL, "{env: REGISTER_URL}", "postgresql://u:p@h/d", "endpoint.url"),
+        (
+            GOOD,
+            "section:",
+            "  many: {path: /people, records: items, key: login}\nsection:",
+            "pki.yaml:12: read.many: give either parameter (keys in the query) or body",
+        ),
+        (
+            GOOD,
+            "section:",
+            "  many: {path: /people, parameter: of, body: of, records: items, key: login}\nsection:",
+            "pki.yaml:12: read.many: give either parameter",
+        ),
+        (
+            GOOD,
+            "section:",
+            "  many:\n    path: /people/{login}\n    body: of\n    records: items\n    key: login\nsection:",
+            "pki.yaml:13: read.many.path",
+        ),
+        (
+            GOOD,
+            "section:",
+            "  many:\n    path: /people\n    body: of\n    records: 'a['\n    keys: login\nsection:",
+            "pki.yaml:15: read.many.records: not a JMESPath expression",
+        ),
+        (
+            GOOD,
+            "section:",
+            "  many:\n    path: /people\n    body: of\n    records: a\n    key: b\n    size: 1\nsection:",
+            "pki.yaml:17: read.many.size",
+        ),
+        (
+            LDAP,
+            "  attributes: [uid, memberOf]",
+            "  attributes: [uid, memberOf]\n  many: {key: mail}",
+            "domain.yaml:11: read.many: key mail is none of the attributes that are read as text; known: memberOf, uid",
+        ),
+        (
+            SQL,
+            "section:",
+            "  many:\n    key: owner\n    statement: SELECT 1 WHERE owner = ANY(:owners)\nsection:",
+            "register.yaml:10: read.many.statement: the statement: unknown parameter :owners; allowed here: :keys",
+        ),
+        (
+            SQL,
+            "section:",
+            "  many:\n    key: owner\n    statement: SELECT 1 WHERE owner IN ($1)\nsection:",
+            "register.yaml:10: read.many.statement",
+        ),
     ],
 )
 def test_a_mistake_is_named_with_what_to_do(

@@ -47,7 +47,7 @@ class AuditRecord(relay.Node):
         """The GraphQL form of a record."""
         return cls(
             key=str(record.ref),
-            facts=_facts(record),
+            facts=record_facts(record),
             at=record.at,
             event_type=record.event_type,
             title=cast(JSON, dict(EVENT_TYPES[record.event_type].sentence)),
@@ -68,7 +68,7 @@ class AuditRecord(relay.Node):
         )
 
 
-def _facts(record: Record) -> Mapping[str, object]:
+def record_facts(record: Record) -> Mapping[str, object]:
     """What the policy may decide by; an unknown fact is absent, and an absent fact denies."""
     known: dict[str, object] = {"event_type": record.event_type}
     if record.actor_id is not None:
@@ -98,7 +98,9 @@ def _uuid(text: str) -> UUID | None:
 class AuditRecordEdge:
     """One entry of a page."""
 
-    cursor: str = strawberry.field(description="Opaque; pass it as `after` to go on behind this entry.")
+    cursor: str = strawberry.field(
+        description="Opaque; pass it as `after` to go on behind this entry, as `before` to go back from it."
+    )
     node: AuditRecord = strawberry.field(description="The record.")
 
 

@@ -18,6 +18,7 @@ from okno.audit.registry import EVENT_TYPES
 from okno.audit.verify import Report, verify
 from okno.errors import OknoError
 from okno.storage.engine import Database
+from okno.storage.keyset import Window
 
 # A record becomes visible at its commit, up to a write deadline after the moment it carries.
 _LOOK_BACK = timedelta(seconds=30)
@@ -80,7 +81,7 @@ async def _tail(
 ) -> None:
     async with connect() as db:
         async with db.transaction() as session:
-            records = (await store.list_records(session, limit=count))[::-1]
+            records = (await store.list_records(session, Window(count))).records[::-1]
         seen: dict[UUID, int] = {}
         newest: datetime | None = None
         while True:
@@ -102,10 +103,10 @@ async def _since(db: Database, newest: datetime | None) -> list[Record]:
     found: list[Record] = []
     async with db.transaction() as session:
         while True:
-            before = None if not found else (found[-1].at, found[-1].ref.chain, found[-1].ref.seq)
-            page = await store.list_records(session, limit=_PAGE, before=before, since=since)
-            found += page
-            if len(page) < _PAGE:
+            after = found[-1].place if found else None
+            page = await store.list_records(session, Window(_PAGE, after), since=since)
+            found += page.records
+            if not page.has_next:
                 return found[::-1]
 
 

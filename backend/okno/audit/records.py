@@ -9,6 +9,9 @@ from uuid import UUID
 
 from okno.errors import InvalidInput
 
+#: Where a record stands in a list by time: when it was written, its chain, its number in it.
+Place = tuple[datetime, UUID, int]
+
 
 class Phase(StrEnum):
     """What a record is: a command is an intent and, after it, an outcome; everything else is an event."""
@@ -116,13 +119,19 @@ class Record:
     hash: bytes
     erased: bool
 
+    @property
+    def place(self) -> Place:
+        """Where it stands in a list by time."""
+        return self.at, self.ref.chain, self.ref.seq
+
 
 @dataclass(frozen=True, slots=True)
 class RecordPage:
-    """Records, newest first; `next` continues the list and is None at its end."""
+    """Records, newest first, and whether the list has newer and older ones."""
 
     records: list[Record]
-    next: str | None
+    has_previous: bool
+    has_next: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from functools import partial
@@ -22,6 +22,7 @@ from okno.audit.records import (
     Event,
     Outcome,
     Phase,
+    Place,
     Record,
     RecordPage,
     RecordRef,
@@ -41,6 +42,7 @@ from okno.errors import (
     UnknownOutcome,
 )
 from okno.storage.engine import Database
+from okno.storage.keyset import Window
 
 __all__ = ["SYSTEM", "ActorRef", "Command", "Event", "Journal", "Outcome", "RecordRef", "SubjectRef"]
 
@@ -60,11 +62,13 @@ class Journal:
         process: str = "okno",
         group_commit_milliseconds: int = 2,
         checkpoint_seconds: float = 10.0,
+        committed: Callable[[UUID], None] = lambda _chain: None,
     ) -> None:
         """
         Args:
             db: written through; nobody else should take its connections, or everything that is done waits for them.
             reads: read through; by default `db`.
+            committed: see `Writer`; `okno.audit.feed` listens to it.
         """
         self._db = db
         self._reads = reads or db
@@ -73,6 +77,7 @@ class Journal:
         self._process = process
         self._window_seconds = group_commit_milliseconds / 1000
         self._checkpoint_seconds = checkpoint_seconds
+        self._committed = committed
         self._open: tuple[Writer, Seals] | None = None
         self._ticking: asyncio.Task[None] | None = None
 
@@ -96,6 +101,7 @@ class Journal:
                 signer,
                 process=self._process,
                 window_seconds=self._window_seconds,
+                committed=self._committed,
             )
             await writer.announce()
             await asyncio.to_thread(seals.checkpoint, self._clock.now())
@@ -269,35 +275,21 @@ class Journal:
 
     async def list_records(
         self,
+        window: Window[Place],
         *,
-        first: int = 50,
-        after: str | None = None,
         subject_id: UUID | str | None = None,
         actor_id: UUID | None = None,
         event_type: str | None = None,
     ) -> RecordPage:
-        """Records, newest first. `after` is the `next` of the page before, or `str(record.ref)` of any record.
-
-        Raises:
-            InvalidInput: `after` is no place of a record.
-        """
-        behind = None if after is None else RecordRef.parse(after)
+        """Records, newest first, between the places of records of the same list."""
         async with self._reads.transaction() as session:
-            before = None
-            if behind is not None:
-                if (record := await store.find_record(session, behind)) is None:
-                    raise InvalidInput("the journal has no record at this place", field="after")
-                before = (record.at, behind.chain, behind.seq)
-            records = await store.list_records(
+            return await store.list_records(
                 session,
-                limit=first + 1,
-                before=before,
+                window,
                 subject_id=None if subject_id is None else drafts.storable("subject_id", str(subject_id)),
                 actor_id=actor_id,
                 event_type=event_type,
             )
-        page = records[:first]
-        return RecordPage(page, str(page[-1].ref) if page and len(records) > first else None)
 
     async def get_record(self, ref: RecordRef) -> Record:
         """One record.
@@ -311,12 +303,16 @@ class Journal:
 
     async def find_record(self, ref: RecordRef) -> Record | None:
         """The record at this place, if there is one."""
+        return (await self.get_records([ref])).get(ref)
+
+    async def get_records(self, refs: Sequence[RecordRef]) -> dict[RecordRef, Record]:
+        """Those of the records that there are, in one query; for a DataLoader."""
         async with self._reads.transaction() as session:
-            return await store.find_record(session, ref)
+            return await store.find_records(session, refs)
 
     async def tail(self, count: int = 20) -> list[Record]:
         """The newest records, oldest of them first."""
-        return (await self.list_records(first=count)).records[::-1]
+        return (await self.list_records(Window(count))).records[::-1]
 
     async def verify(self) -> Report:
         """Recomputes all chains and compares them with what was signed, see `okno.audit.verify`."""

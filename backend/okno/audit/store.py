@@ -7,7 +7,24 @@ from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import Select, Table, and_, bindparam, case, delete, func, insert, or_, select, tuple_, update
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Select,
+    Table,
+    Uuid,
+    and_,
+    bindparam,
+    case,
+    column,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -16,7 +33,8 @@ from sqlalchemy.orm import aliased
 from okno.audit.chain import Entry
 from okno.audit.drafts import Finish
 from okno.audit.models import AuditCommandRow, AuditRecordRow, AuditValueRow
-from okno.audit.records import Outcome, Phase, Record, RecordRef
+from okno.audit.records import Outcome, Phase, Place, Record, RecordPage, RecordRef
+from okno.storage.keyset import Window, read_window
 
 _RECORD = cast(Table, AuditRecordRow.__table__)
 _VALUE = cast(Table, AuditValueRow.__table__)
@@ -182,20 +200,15 @@ async def erase_values(session: AsyncSession, refs: Sequence[RecordRef]) -> None
 
 async def list_records(
     session: AsyncSession,
+    window: Window[Place],
     *,
-    limit: int,
-    before: tuple[datetime, UUID, int] | None = None,
     since: datetime | None = None,
     subject_id: str | None = None,
     actor_id: UUID | None = None,
     event_type: str | None = None,
-) -> list[Record]:
+) -> RecordPage:
     """Records, newest first."""
-    statement = (
-        _records().order_by(_RECORD.c.at.desc(), _RECORD.c.chain_id.desc(), _RECORD.c.seq.desc()).limit(limit)
-    )
-    if before is not None:
-        statement = statement.where(tuple_(_RECORD.c.at, _RECORD.c.chain_id, _RECORD.c.seq) < tuple_(*before))
+    statement = _records()
     if since is not None:
         statement = statement.where(_RECORD.c.at >= since)
     if subject_id is not None:
@@ -204,15 +217,19 @@ async def list_records(
         statement = statement.where(_RECORD.c.actor_id == actor_id)
     if event_type is not None:
         statement = statement.where(_RECORD.c.event_type == event_type)
-    return [_record(row) for row in await session.execute(statement)]
+    page = await read_window(session, statement, _BY_TIME, window, descending=True)
+    return RecordPage([_record(row) for row in page.rows], page.has_previous, page.has_next)
 
 
-async def find_record(session: AsyncSession, ref: RecordRef) -> Record | None:
-    """The record at a place."""
-    row = (
-        await session.execute(_records().where(_RECORD.c.chain_id == ref.chain, _RECORD.c.seq == ref.seq))
-    ).first()
-    return None if row is None else _record(row)
+async def find_records(session: AsyncSession, refs: Sequence[RecordRef]) -> dict[RecordRef, Record]:
+    """The records at these places, those that there are, in one statement.
+
+    Two arrays instead of a list of pairs: the statement stays the same for any number, so it is prepared once.
+    """
+    rows = await session.execute(
+        _BY_REFS, {"chains": [ref.chain for ref in refs], "seqs": [ref.seq for ref in refs]}
+    )
+    return {(record := _record(row)).ref: record for row in rows}
 
 
 async def list_unsettled(
@@ -264,10 +281,65 @@ async def stream_chains(session: AsyncSession, *, chunk: int = 2000) -> AsyncIte
         yield [_stored(row) for row in rows]
 
 
+async def list_heads(session: AsyncSession) -> dict[UUID, int]:
+    """The number of the last record of every chain.
+
+    Walks from chain to chain along the primary key: the time grows with the number of chains, not with that of records.
+    """
+    chains = select(
+        select(_RECORD.c.chain_id).order_by(_RECORD.c.chain_id).limit(1).scalar_subquery().label("id")
+    )
+    chain = chains.cte("chain", recursive=True)
+    following = (
+        select(_RECORD.c.chain_id)
+        .where(_RECORD.c.chain_id > chain.c.id)
+        .order_by(_RECORD.c.chain_id)
+        .limit(1)
+        .scalar_subquery()
+    )
+    chain = chain.union_all(select(following).where(chain.c.id.is_not(None)))
+    head = select(func.max(_RECORD.c.seq)).where(_RECORD.c.chain_id == chain.c.id).scalar_subquery()
+    rows = await session.execute(select(chain.c.id, head.label("seq")).where(chain.c.id.is_not(None)))
+    return {row.id: row.seq for row in rows}
+
+
+async def find_head(session: AsyncSession, chain: UUID) -> int | None:
+    """The number of the chain's last record; None when it has none."""
+    statement = select(func.max(_RECORD.c.seq)).where(_RECORD.c.chain_id == chain)
+    found: int | None = (await session.execute(statement)).scalar_one()
+    return found
+
+
+async def read_chain(
+    session: AsyncSession, chain: UUID, *, behind: int, upto: int, limit: int, outcomes_only: bool
+) -> list[Record]:
+    """The records of a chain with these numbers, `behind` excluded, in their order."""
+    statement = (
+        _records()
+        .where(_RECORD.c.chain_id == chain, _RECORD.c.seq > behind, _RECORD.c.seq <= upto)
+        .order_by(_RECORD.c.seq)
+        .limit(limit)
+    )
+    if outcomes_only:
+        statement = statement.where(_RECORD.c.phase == Phase.OUTCOME.value)
+    return [_record(row) for row in await session.execute(statement)]
+
+
 def _records() -> Select[Any]:
     return select(_RECORD, _VALUE.c.value).outerjoin(
         _VALUE, and_(_VALUE.c.chain_id == _RECORD.c.chain_id, _VALUE.c.seq == _RECORD.c.seq)
     )
+
+
+_BY_TIME = (_RECORD.c.at, _RECORD.c.chain_id, _RECORD.c.seq)
+_WANTED = (
+    func.unnest(bindparam("chains", type_=ARRAY(Uuid)), bindparam("seqs", type_=ARRAY(BigInteger)))
+    .table_valued(column("chain_id", Uuid), column("seq", BigInteger))
+    .render_derived(name="wanted")
+)
+_BY_REFS = _records().join(
+    _WANTED, and_(_WANTED.c.chain_id == _RECORD.c.chain_id, _WANTED.c.seq == _RECORD.c.seq)
+)
 
 
 def _record_values(record: Sealed) -> dict[str, Any]:

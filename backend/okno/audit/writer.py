@@ -20,7 +20,7 @@ Failures before COMMIT was sent need none of this: the server rolls back when it
 import asyncio
 import os
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
@@ -54,9 +54,22 @@ class Writer:
     """Owns the head of this process's chain. Start with `announce` and `open`, end with `close`."""
 
     def __init__(
-        self, db: Database, clock: Clock, seals: Seals, signer: Signer, *, process: str, window_seconds: float
+        self,
+        db: Database,
+        clock: Clock,
+        seals: Seals,
+        signer: Signer,
+        *,
+        process: str,
+        window_seconds: float,
+        committed: Callable[[UUID], None] = lambda _chain: None,
     ) -> None:
+        """
+        Args:
+            committed: told the chain after each commit; it has to return at once and must not raise.
+        """
         self._db = db
+        self._committed = committed
         self._clock = clock
         self._seals = seals
         self._signer = signer
@@ -259,6 +272,7 @@ class Writer:
         await self._seal()
         for ticket, answer in batch.answers:
             ticket.answer(answer)
+        self._committed(batch.head.chain)
 
     def _refuse(self, tickets: Sequence[Ticket], error: OknoError) -> None:
         for ticket in tickets:

@@ -20,6 +20,9 @@ class Widget:
     slot: str = strawberry.field(description="Where it stands, such as employee-card.")
     manifest: JSON = strawberry.field(description="The widget's manifest, widget.yaml.")
     document: str = strawberry.field(description="GraphQL document to run with the variable `employee`.")
+    document_id: str = strawberry.field(
+        description="Id of the registered document that holds the same with every `__typename`: sha256:<hex>."
+    )
 
     @classmethod
     def of_definition(cls, widget: WidgetDefinition) -> "Widget":
@@ -32,4 +35,5 @@ class Widget:
             slot=manifest.slot,
             manifest=cast(JSON, dict(widget.as_json())),
             document=widget.document,
+            document_id=widget.document_id,
         )

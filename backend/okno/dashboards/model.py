@@ -100,11 +100,15 @@ class DocumentFacts:
         problems: why it is not valid; the rest is empty then.
         selected: response paths of all selections, lists without an index: `employee.equipment.items.kind`.
         leaves: the (type, field) pairs whose values it reads, those of a section's `meta` left out.
+        trusted_text: the document as clients run it, with `__typename` where they need it.
+        document_id: what clients name it by: sha256:<hex of `trusted_text`>.
     """
 
     problems: tuple[str, ...] = ()
     selected: frozenset[str] = frozenset()
     leaves: tuple[tuple[str, str], ...] = ()
+    trusted_text: str = ""
+    document_id: str = ""
 
 
 class DocumentReader(Protocol):
@@ -121,6 +125,8 @@ class WidgetDefinition:
     manifest: WidgetManifest
     document: str
     leaves: tuple[tuple[str, str], ...]
+    trusted_text: str = ""
+    document_id: str = ""
 
     def as_json(self) -> Mapping[str, Any]:
         """The manifest for the web application."""

@@ -59,7 +59,7 @@ class _Folder:
             self._check(manifest, facts)
         if self.problems or manifest is None or document is None or facts is None:
             return None
-        return WidgetDefinition(manifest, document, facts.leaves)
+        return WidgetDefinition(manifest, document, facts.leaves, facts.trusted_text, facts.document_id)
 
     def _manifest(self) -> WidgetManifest | None:
         text = self._text("widget.yaml")

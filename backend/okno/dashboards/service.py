@@ -16,6 +16,11 @@ class Dashboards:
         self._teams = teams
         self._policy = policy
 
+    @property
+    def documents(self) -> Sequence[str]:
+        """The texts of the widgets' documents, as clients run them."""
+        return [widget.trusted_text for widget in self._widgets.values()]
+
     def offered(self, actor: Actor, slot: str) -> list[WidgetDefinition]:
         """The slot's widgets in the order of the team's card.
 

@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from okno.audit.fanout import Fanout
 from okno.audit.records import ActorRef
 from okno.audit.service import Journal
 from okno.clock import Clock
 from okno.dashboards.service import Dashboards
+from okno.graph.connections import Cursors
 from okno.graph.gate import Gate
 from okno.graph.loaders import Loaders
 from okno.graph.sections import SectionSpec
@@ -16,6 +18,8 @@ from okno.operations.service import Operations
 from okno.people.service import People
 from okno.policy.service import Policy
 from okno.sources.service import Sources
+from okno.usage.model import Client
+from okno.usage.service import Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +33,10 @@ class Services:
     operations: Operations
     dashboards: Dashboards
     teams: Teams
+    usage: Usage
     clock: Clock
+    fanout: Fanout
+    cursors: Cursors = field(default_factory=Cursors)
 
 
 @dataclass(slots=True)
@@ -40,18 +47,25 @@ class Context:
     services: Services
     sections: Mapping[str, SectionSpec]
     request_id: str
+    client: Client
     gate: Gate = field(init=False)
-    loaders: Loaders = field(init=False)
+    _loaders: Loaders | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self.gate = Gate(self.services.policy, self.actor)
-        self.forget_reads()
+
+    @property
+    def loaders(self) -> Loaders:
+        """What reads rows and sections, each once in a request; made when something is to be read."""
+        if self._loaders is None:
+            self._loaders = Loaders(
+                self.actor, self.gate, self.services.people, self.services.sources, self.services.journal
+            )
+        return self._loaders
 
     def forget_reads(self) -> None:
         """Begins with empty loaders: what was read before a change may no longer be so."""
-        self.loaders = Loaders(
-            self.actor, self.gate, self.services.people, self.services.sources, self.services.journal
-        )
+        self._loaders = None
 
     @property
     def policy(self) -> Policy:
@@ -76,6 +90,14 @@ class Context:
     @property
     def dashboards(self) -> Dashboards:
         return self.services.dashboards
+
+    @property
+    def cursors(self) -> Cursors:
+        return self.services.cursors
+
+    @property
+    def usage(self) -> Usage:
+        return self.services.usage
 
     @property
     def clock(self) -> Clock:

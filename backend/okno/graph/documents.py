@@ -1,48 +1,105 @@
-"""Parsed and validated documents, remembered by the hash of their text; and what widgets ask about theirs."""
+"""Parsed and validated documents, remembered by the hash of their text."""
 
 import hashlib
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from graphql import (
     DocumentNode,
-    FieldNode,
-    FragmentDefinitionNode,
-    FragmentSpreadNode,
     GraphQLError,
     GraphQLSchema,
     GraphQLSyntaxError,
-    InlineFragmentNode,
-    NamedTypeNode,
-    OperationDefinitionNode,
-    SelectionSetNode,
-    get_named_type,
     parse,
     validate,
 )
 
-from okno.dashboards.model import DocumentFacts
-from okno.graph.limits import DEFAULT_LIMITS, Limits, check_limits
+from okno.graph.coordinates import coordinates
+from okno.graph.cost import NO_COST, DocumentCost, Prices, compile_cost
+from okno.graph.limits import DEFAULT_LIMITS, Allowance, LimitExceeded, Limits, check_limits
 
 MAX_ERRORS = 5
-
-# A widget that could show nothing but these would be an empty frame
-_TELLING_NOTHING = frozenset({"SectionMeta", "SectionError"})
 
 
 @dataclass(frozen=True, slots=True)
 class ReadDocument:
-    """A document ready to be executed, or why it cannot be."""
+    """A document ready to be executed, or why it cannot be.
+
+    Attributes:
+        code: of those errors that have none of their own.
+        key: SHA-256 of the text; plans are kept by it.
+        tokens: how many the text has; of one that cannot be parsed, about as many.
+        fields: the coordinates of the schema that it uses, see `coordinates`; empty when it cannot be executed.
+        trusted: whether it was registered at start; its cost was weighed there.
+        cost: its compiled cost; of a document that cannot be executed, that of nothing.
+    """
 
     node: DocumentNode | None
     errors: Sequence[GraphQLError] = ()
     code: str = "GRAPHQL_VALIDATION_FAILED"
+    key: bytes = b""
+    tokens: int = 0
+    fields: frozenset[str] = frozenset()
+    trusted: bool = False
+    cost: DocumentCost = NO_COST
+
+
+def key_of(text: str) -> bytes:
+    """What a text is known by."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+
+
+class DocumentReader:
+    """Reads documents against one schema. Nothing is remembered."""
+
+    def __init__(self, schema: GraphQLSchema, limits: Limits = DEFAULT_LIMITS) -> None:
+        self.schema = schema
+        self.limits = limits
+        self._prices = Prices(schema)
+
+    def parse(self, text: str) -> DocumentNode:
+        """The syntax of a free document.
+
+        Raises:
+            GraphQLError: it has none, or is too long; `extensions.code` says which.
+        """
+        allowed = self.limits.tokens
+        try:
+            return parse(text, no_location=False, max_tokens=allowed)
+        except GraphQLSyntaxError as error:
+            if "tokens. Parsing aborted" in error.message:
+                raise LimitExceeded("tokens", allowed + 1, allowed, at_least=True) from None
+            if "nested too deeply" in error.message:
+                raise self._too_deep() from None
+            error.extensions = {"code": "GRAPHQL_PARSE_FAILED"}
+            raise
+
+    def read(
+        self, node: DocumentNode, key: bytes, *, hide_suggestions: bool = False, trusted: bool = False
+    ) -> ReadDocument:
+        """The document, or what is wrong with it. Never raises.
+
+        Args:
+            trusted: it is the company's own, so that the limits that keep reading cheap do not count.
+        """
+        tokens = node.token_count or 0
+        try:
+            if not trusted and (errors := check_limits(node, self.limits)):
+                return ReadDocument(None, errors, key=key, tokens=tokens)
+            errors = validate(self.schema, node, max_errors=MAX_ERRORS, hide_suggestions=hide_suggestions)
+            if errors:
+                return ReadDocument(None, errors[:MAX_ERRORS], key=key, tokens=tokens)
+            used, cost = coordinates(self.schema, node), compile_cost(self._prices, node)
+        except RecursionError:
+            return ReadDocument(None, [self._too_deep()], key=key, tokens=tokens)
+        return ReadDocument(node, key=key, tokens=tokens, fields=used, trusted=trusted, cost=cost)
+
+    def _too_deep(self) -> LimitExceeded:
+        return LimitExceeded("depth", self.limits.depth + 1, self.limits.depth, at_least=True)
 
 
 class DocumentCache:
-    """Reads documents against one schema. Bounded in number and in text: the least recently used go first.
+    """Free documents, read once. Bounded in number and in text: the least recently used go first.
 
     A parsed document takes 90 to 320 times its text (measured), so that 1,000 long ones would be gigabytes.
     """
@@ -55,117 +112,66 @@ class DocumentCache:
         size: int = 1_000,
         characters: int = 300_000,
     ) -> None:
-        self._schema = schema
+        self._reader = DocumentReader(schema, limits)
         self._limits = limits
         self._size = size
         self._characters = characters
         self._kept = 0
         self._documents: OrderedDict[tuple[bytes, bool], tuple[int, ReadDocument]] = OrderedDict()
 
-    def read(self, text: str, *, hide_suggestions: bool = False) -> ReadDocument:
+    def read(
+        self, text: str, *, hide_suggestions: bool = False, allowance: Allowance | None = None
+    ) -> ReadDocument:
         """The document, or its errors. Never raises, whatever the text.
 
         Args:
             hide_suggestions: leaves "Did you mean …" out of the errors, for those who may not know the schema.
+            allowance: what this request may still read; by default as much as one document may have.
         """
-        key = (hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest(), hide_suggestions)
-        known = self._documents.get(key)
-        if known is not None:
-            self._documents.move_to_end(key)
-            return known[1]
-        found = self._read(text, hide_suggestions)
-        self._documents[key] = len(text), found
-        self._kept += len(text)
+        if len(text) > self._limits.characters:
+            return ReadDocument(None, [LimitExceeded("characters", len(text), self._limits.characters)])
+        key = key_of(text)
+        known = self._documents.get((key, hide_suggestions))
+        try:
+            if known is not None:
+                self._documents.move_to_end((key, hide_suggestions))
+                if allowance is not None:
+                    allowance.take_tokens(key, known[1].tokens)
+                return known[1]
+            found = self._read(text, key, hide_suggestions, allowance)
+        except LimitExceeded as error:
+            return ReadDocument(None, [error], key=key)
+        self._keep((key, hide_suggestions), len(text), found)
+        return found
+
+    def _read(
+        self, text: str, key: bytes, hide_suggestions: bool, allowance: Allowance | None
+    ) -> ReadDocument:
+        """Raises LimitExceeded where the allowance has no more."""
+        if allowance is not None:
+            allowance.take_tokens(key, 0)
+        node: DocumentNode | None = None
+        errors: list[GraphQLError] = []
+        tokens = min(self._limits.tokens, len(text) // 4)
+        try:
+            node = self._reader.parse(text)
+            tokens = node.token_count or 0
+        except GraphQLError as error:
+            errors = [error]
+        if allowance is not None:
+            allowance.take_tokens(key, tokens)
+        if node is None:
+            return ReadDocument(None, errors, key=key, tokens=tokens)
+        return self._reader.read(node, key, hide_suggestions=hide_suggestions)
+
+    def forget(self) -> None:
+        """Forgets all documents."""
+        self._documents.clear()
+        self._kept = 0
+
+    def _keep(self, key: tuple[bytes, bool], characters: int, found: ReadDocument) -> None:
+        self._documents[key] = characters, found
+        self._kept += characters
         while len(self._documents) > self._size or self._kept > self._characters:
             _, (length, _) = self._documents.popitem(last=False)
             self._kept -= length
-        return found
-
-    def _read(self, text: str, hide_suggestions: bool) -> ReadDocument:
-        try:
-            document = parse(text, no_location=False, max_tokens=self._limits.tokens)
-        except GraphQLSyntaxError as error:
-            if "tokens. Parsing aborted" in error.message:
-                too_long = GraphQLError(
-                    f"The document exceeds the limit of tokens: at most {self._limits.tokens} are allowed."
-                )
-                return ReadDocument(None, [too_long], "LIMIT_EXCEEDED")
-            if "nested too deeply" in error.message:
-                return ReadDocument(None, [_too_deep()], "LIMIT_EXCEEDED")
-            return ReadDocument(None, [error], "GRAPHQL_PARSE_FAILED")
-        try:
-            errors = validate(
-                self._schema, document, max_errors=MAX_ERRORS, hide_suggestions=hide_suggestions
-            )
-            if errors:
-                return ReadDocument(None, errors[:MAX_ERRORS])
-            errors = check_limits(document, self._limits)
-        except RecursionError:
-            return ReadDocument(None, [_too_deep()], "LIMIT_EXCEEDED")
-        return ReadDocument(None, errors, "LIMIT_EXCEEDED") if errors else ReadDocument(document)
-
-
-def _too_deep() -> GraphQLError:
-    return GraphQLError("The document is nested too deeply.")
-
-
-class WidgetDocuments:
-    """Tells the widget registry what a document selects, or what is wrong with it."""
-
-    def __init__(self, schema: GraphQLSchema) -> None:
-        self._schema = schema
-
-    def __call__(self, text: str) -> DocumentFacts:
-        found = DocumentCache(self._schema, size=1).read(text)
-        if found.node is None:
-            return DocumentFacts(problems=tuple(error.message for error in found.errors))
-        operations = [node for node in found.node.definitions if isinstance(node, OperationDefinitionNode)]
-        problems = []
-        if len(operations) != 1 or operations[0].operation.value != "query":
-            problems.append("a widget has exactly one operation, a query")
-        for operation in operations:
-            variables = [variable.variable.name.value for variable in operation.variable_definitions or ()]
-            if variables not in ([], ["employee"]):
-                problems.append(f"the only variable of a widget is $employee, not {', '.join(variables)}")
-        if problems:
-            return DocumentFacts(problems=tuple(problems))
-        selections = _Selections(self._schema, found.node)
-        selections.read(operations[0].selection_set, self._schema.query_type, "")
-        return DocumentFacts(selected=frozenset(selections.paths), leaves=tuple(selections.leaves))
-
-
-class _Selections:
-    """The response paths and the fields of a valid document, fragments spread."""
-
-    def __init__(self, schema: GraphQLSchema, document: DocumentNode) -> None:
-        self._schema = schema
-        self._fragments = {
-            n.name.value: n for n in document.definitions if isinstance(n, FragmentDefinitionNode)
-        }
-        self.paths: set[str] = set()
-        self.leaves: dict[tuple[str, str], None] = {}
-
-    def read(self, selection_set: SelectionSetNode, parent: Any, prefix: str) -> None:
-        for selection in selection_set.selections:
-            if isinstance(selection, FragmentSpreadNode):
-                fragment = self._fragments[selection.name.value]
-                self.read(fragment.selection_set, self._on(fragment.type_condition, parent), prefix)
-            elif isinstance(selection, InlineFragmentNode):
-                self.read(selection.selection_set, self._on(selection.type_condition, parent), prefix)
-            elif isinstance(selection, FieldNode):
-                self._field(selection, parent, prefix)
-
-    def _field(self, node: FieldNode, parent: Any, prefix: str) -> None:
-        name = node.name.value
-        path = prefix + (node.alias.value if node.alias else name)
-        self.paths.add(path)
-        field = getattr(parent, "fields", {}).get(name)
-        if field is None:  # __typename
-            return
-        if node.selection_set is not None:
-            self.read(node.selection_set, get_named_type(field.type), f"{path}.")
-        elif name != "id" and parent.name not in _TELLING_NOTHING:
-            self.leaves[parent.name, name] = None
-
-    def _on(self, condition: NamedTypeNode | None, parent: Any) -> Any:
-        return self._schema.type_map[condition.name.value] if condition else parent

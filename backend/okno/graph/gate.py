@@ -17,11 +17,11 @@ log = structlog.get_logger(__name__)
 class RowDecision:
     """A conditional decision with its answers: a row is asked once, however many fields share the decision."""
 
-    __slots__ = ("_answers", "_decision", "_me")
+    __slots__ = ("_answers", "ask")
 
     def __init__(self, decision: Decision, me: UUID | None) -> None:
-        self._decision = decision
-        self._me = me
+        # Without memory: for loops that ask once for each row anyway
+        self.ask = decision.for_person(me)
         # Keyed by identity of the facts, which are kept so that no other row can get the same id meanwhile
         self._answers: dict[int, tuple[Mapping[str, object], Alternative | None]] = {}
 
@@ -31,7 +31,7 @@ class RowDecision:
             return None
         answer = self._answers.get(id(facts))
         if answer is None:
-            answer = (facts, self._decision.allows(facts, self._me))
+            answer = (facts, self.ask(facts))
             self._answers[id(facts)] = answer
         return answer[1]
 
@@ -44,6 +44,8 @@ class Gate:
         self.actor = actor
         self._tables: dict[tuple[str, str], Table] = {}
         self._rows: dict[tuple[Any, UUID | None], RowDecision] = {}
+        # By the identity of the decision, which is kept here: to hash one costs more than to decide a row by it
+        self._known_rows: dict[tuple[int, bool], tuple[Decision, RowDecision]] = {}
 
     def decide(self, type_name: str, field_name: str) -> Decision:
         """The decision for a field of a type. What no rule covers is denied."""
@@ -69,14 +71,21 @@ class Gate:
 
     def rows(self, type_name: str, decision: Decision) -> RowDecision:
         """The row-wise form of a conditional decision, shared by all fields with the same condition."""
-        me = (
-            self.actor.id if self.policy.resource_of(type_name) == "JournalRecord" else self.actor.employee_id
-        )
+        of_journal = self.policy.resource_of(type_name) == "JournalRecord"
+        known = self._known_rows.get((id(decision), of_journal))
+        if known is not None:
+            return known[1]
+        me = self.actor.id if of_journal else self.actor.employee_id
         key = (decision.alternatives, me)
         found = self._rows.get(key)
         if found is None:
             found = self._rows[key] = RowDecision(decision, me)
+        self._known_rows[id(decision), of_journal] = decision, found
         return found
+
+    def resource_of(self, type_name: str) -> str:
+        """The resource by whose rows the fields of a type are decided."""
+        return self.policy.resource_of(type_name)
 
     def is_recorded(self, type_name: str, field_name: str) -> bool:
         """Whether reading the field of an employee leaves a record in the journal."""

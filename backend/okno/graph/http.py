@@ -1,6 +1,5 @@
 """POST and GET /graphql, as "GraphQL over HTTP" has it; and the explorer page for browsers that may use it."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -10,37 +9,33 @@ import structlog
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, RedirectResponse, Response
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
+from starlette.types import Receive, Scope, Send
 
 from okno.errors import OknoError, Unauthenticated
 from okno.graph.context import Services
-from okno.graph.errors import INTERNAL, error_body
+from okno.graph.documents import DocumentReader
+from okno.graph.errors import INTERNAL, BadRequest, error_body, failure_body
 from okno.graph.gate import Gate
 from okno.graph.limits import DEFAULT_LIMITS, Limits
-from okno.graph.negotiation import GRAPHQL_JSON, JSON, negotiate, prefers_html
+from okno.graph.negotiation import GRAPHQL_JSON, JSON, accepts_events, is_json, negotiate, prefers_html
+from okno.graph.request import read_operations, read_query_string
 from okno.graph.schema import Graph
-from okno.graph.server import Answer, GraphServer, Operation
+from okno.graph.server import Answer, GraphServer
+from okno.graph.subscriptions.live import Caller, Live, LiveLimits
+from okno.graph.subscriptions.sse import EventStream, respond
+from okno.graph.subscriptions.transport_ws import Sockets
+from okno.graph.trusted import TrustedDocuments
 from okno.identity.http import SessionMiddleware, find_actor, get_actor
 from okno.identity.service import Identity
+from okno.usage.clients import HEADER as CLIENT_HEADER
 
 PATH = "/graphql"
 EXPLORER_PERMISSION = "graphiql.use"
 OWN_EXPLORER = Path(__file__).parent / "explorer"
 
 log = structlog.get_logger(__name__)
-
-
-class _BadRequest(OknoError):
-    """The HTTP request is no GraphQL request."""
-
-    code = "BAD_REQUEST"
-    http_status = 400
-
-    def __init__(self, message: str, *, code: str = "BAD_REQUEST", status: int = 400) -> None:
-        super().__init__(message)
-        self.code = code
-        self.http_status = status
 
 
 def graphql_routes(
@@ -50,16 +45,33 @@ def graphql_routes(
     *,
     frontend_dir: Path | None = None,
     limits: Limits = DEFAULT_LIMITS,
+    browsers_are_free: bool = True,
+    live_limits: LiveLimits | None = None,
 ) -> list[BaseRoute]:
     """The routes of the API.
 
     Args:
-        frontend_dir: the built front end; its `graphiql/` is the explorer when it is there, else Okno's own small page.
+        frontend_dir: the built front end; its `graphiql/` is the explorer when it is there, else Okno's own small page. Its
+            `documents.json` are documents to be trusted.
+        browsers_are_free: whether a browser's session may run other documents than trusted ones.
+
+    Raises:
+        ConfigurationError: a document to be trusted does not fit the schema, or may cost too much.
     """
-    endpoint = GraphEndpoint(GraphServer(graph, services, limits=limits), _explorer(frontend_dir))
+    reader, texts = DocumentReader(graph.core, limits), services.dashboards.documents
+    server = GraphServer(
+        graph,
+        services,
+        limits=limits,
+        trusted=TrustedDocuments.load(reader, frontend_dir=frontend_dir, widgets=texts),
+        browsers_are_free=browsers_are_free,
+    )
+    live = Live(server, services.fanout, limits=live_limits)
+    endpoint = GraphEndpoint(server, live, identity, _explorer(frontend_dir))
     middleware = [Middleware(SessionMiddleware, identity=identity)]
     return [
-        Route(PATH, endpoint.handle, methods=["GET", "POST"], middleware=middleware),
+        Route(PATH, endpoint, methods=["GET", "POST"], middleware=middleware),
+        WebSocketRoute(PATH, Sockets(live, identity).handle),
         Mount(f"{PATH}/explorer", StaticFiles(directory=endpoint.explorer)),
     ]
 
@@ -67,51 +79,76 @@ def graphql_routes(
 class GraphEndpoint:
     """The endpoint of one process."""
 
-    def __init__(self, server: GraphServer, explorer: Path) -> None:
+    def __init__(self, server: GraphServer, live: Live, identity: Identity, explorer: Path) -> None:
         self._server = server
+        self._live = live
+        self._identity = identity
         self.explorer = explorer
 
-    async def handle(self, request: Request) -> Response:
-        """Answers one HTTP request; never raises."""
-        known = structlog.contextvars.get_contextvars().get("request_id")
-        request_id = str(known or uuid4())
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
-            media_type = negotiate(request.headers.get("accept"))
-            try:
-                if _wants_explorer(request):
-                    return self._explore(request)
-                response = await self._answer(request, request_id, media_type or JSON)
-            except OknoError as error:
-                response = _response(
-                    error_body(error.message, error.code, request_id), error.http_status, media_type or JSON
-                )
-            except ClientDisconnect:
-                response = Response(status_code=400)
-            except Exception:
-                log.exception("graphql.request_failed")
-                response = _response(error_body(INTERNAL, "INTERNAL", request_id), 500, media_type or JSON)
-            if known is None:
-                response.headers["X-Request-Id"] = request_id
-            return response
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one HTTP request; never raises. An ASGI application: Starlette's form for functions costs 5 µs a request."""
+        request = Request(scope, receive, send)
+        request_id = scope["state"].get("request_id")
+        if request_id is not None:
+            response = await self._handle(request, request_id)
+        else:
+            request_id = str(uuid4())
+            with structlog.contextvars.bound_contextvars(request_id=request_id):
+                response = await self._handle(request, request_id)
+            response.headers["X-Request-Id"] = request_id
+        await response(scope, receive, send)
 
-    async def _answer(self, request: Request, request_id: str, media_type: str) -> Response:
+    async def _handle(self, request: Request, request_id: str) -> Response:
+        accept = request.headers.get("accept")
+        media_type = negotiate(accept)
+        try:
+            if _wants_explorer(request):
+                return self._explore(request)
+            return await self._answer(request, request_id, media_type or JSON, accept)
+        except OknoError as error:
+            return _response(failure_body(error, request_id), error.http_status, media_type or JSON)
+        except ClientDisconnect:
+            return Response(status_code=400)
+        except Exception:
+            log.exception("graphql.request_failed")
+            return _response(error_body(INTERNAL, "INTERNAL", request_id), 500, media_type or JSON)
+
+    async def _answer(
+        self, request: Request, request_id: str, media_type: str, accept: str | None
+    ) -> Response:
         actor = get_actor(request)
-        if negotiate(request.headers.get("accept")) is None:
-            raise _BadRequest(
+        takes_events, takes_json = accepts_events(accept), negotiate(accept) is not None
+        if not (takes_json or takes_events):
+            raise BadRequest(
                 f"This endpoint answers {GRAPHQL_JSON} and {JSON}.", code="NOT_ACCEPTABLE", status=406
             )
         limits = self._server.limits
         if request.method != "POST":
-            batched, operations = False, [_operation(_query_parameters(request))]
+            batched, operations = False, [read_query_string(request.scope["query_string"], limits)]
         else:
-            batched, operations = _operations(await _body(request, limits.body_bytes), limits.batch)
-        context = self._server.context(actor, request_id)
-        answers = await self._server.answer(context, operations, read_only=request.method != "POST")
+            batched, operations = read_operations(await _body(request, limits.body_bytes), limits)
+        client, read_only = request.headers.get(CLIENT_HEADER), request.method != "POST"
+        if takes_events and not batched:
+            authorization = request.headers.get("authorization")
+            caller = Caller(
+                self._identity, actor, authorization=authorization, request_id=request_id, client=client
+            )
+            given = await respond(
+                self._live, caller, operations[0], read_only=read_only, always=not takes_json
+            )
+            if isinstance(given, EventStream):
+                return given
+            answers = [given]
+        elif not takes_json:
+            raise BadRequest("A stream of events answers one operation, not a batch.")
+        else:
+            context = self._server.context(actor, request_id, client=client)
+            answers = await self._server.answer(context, operations, read_only=read_only)
         if batched:
             failed = [answer.status for answer in answers if answer.status >= 500]
             return _response([answer.body for answer in answers], failed[0] if failed else 200, media_type)
         answer = answers[0]
-        return _response(answer.body, _status(answer, media_type, request.headers.get("accept")), media_type)
+        return _response(answer.body, _status(answer, media_type, accept), media_type)
 
     def _explore(self, request: Request) -> Response:
         """The explorer, for those who may use it; whoever is not signed in is sent to do so."""
@@ -122,7 +159,7 @@ class GraphEndpoint:
         if actor is None:
             return RedirectResponse(f"/?next={PATH}", status_code=303)
         if not Gate(self._server.services.policy, actor).may_use(EXPLORER_PERMISSION):
-            raise _BadRequest("The policy does not let you use the explorer.", code="DENIED", status=403)
+            raise BadRequest("The policy does not let you use the explorer.", code="DENIED", status=403)
         headers = {
             "Cache-Control": "no-store",
             "Content-Security-Policy": "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
@@ -140,75 +177,32 @@ def _explorer(frontend_dir: Path | None) -> Path:
 def _wants_explorer(request: Request) -> bool:
     return (
         request.method == "GET"
-        and "query" not in request.query_params
+        and not {"query", "documentId"} & request.query_params.keys()
         and prefers_html(request.headers.get("accept"))
     )
 
 
 async def _body(request: Request, limit: int) -> bytes:
-    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if content_type != JSON:
-        raise _BadRequest(
-            "The body has to be JSON, with Content-Type: application/json.",
+    if not is_json(request.headers.get("content-type")):
+        raise BadRequest(
+            "The body has to be JSON in UTF-8, with Content-Type: application/json.",
             code="UNSUPPORTED_MEDIA_TYPE",
             status=415,
         )
     declared = request.headers.get("content-length", "")
-    too_large = _BadRequest(
-        f"The body exceeds the limit of {limit} bytes.", code="LIMIT_EXCEEDED", status=413
-    )
     if declared.isdigit() and int(declared) > limit:
-        raise too_large
+        raise BadRequest.exceeds("body_bytes", int(declared), limit, "The body", status=413)
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
+    more = True
+    while more:  # request.stream() would be a generator for what mostly is one message
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        body += message.get("body", b"")
         if len(body) > limit:
-            raise too_large
+            raise BadRequest.exceeds("body_bytes", len(body), limit, "The body", status=413)
+        more = message.get("more_body", False)
     return bytes(body)
-
-
-def _operations(body: bytes, most: int) -> tuple[bool, list[Operation]]:
-    try:
-        parsed = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise _BadRequest(
-            f"The body is not JSON: {error.msg} (line {error.lineno}, column {error.colno})."
-        ) from error
-    if not isinstance(parsed, list):
-        return False, [_operation(parsed)]
-    if not 1 <= len(parsed) <= most:
-        raise _BadRequest(
-            f"The batch has {len(parsed)} operations; 1 to {most} are allowed.", code="LIMIT_EXCEEDED"
-        )
-    return True, [_operation(each) for each in parsed]
-
-
-def _query_parameters(request: Request) -> dict[str, Any]:
-    parameters: dict[str, Any] = dict(request.query_params)
-    for name in ("variables", "extensions"):
-        if text := parameters.get(name):
-            try:
-                parameters[name] = orjson.loads(text)
-            except orjson.JSONDecodeError as error:
-                raise _BadRequest(f"{name} is not JSON: {error.msg}.") from error
-        else:
-            parameters.pop(name, None)
-    return parameters
-
-
-def _operation(parameters: Any) -> Operation:
-    if not isinstance(parameters, Mapping):
-        raise _BadRequest('The body has to be an object such as {"query": "…", "variables": {…}}.')
-    query = parameters.get("query")
-    if not isinstance(query, str) or not query.strip():
-        raise _BadRequest("query is missing; it has to be a text that is not empty.")
-    name = parameters.get("operationName")
-    if name is not None and not isinstance(name, str):
-        raise _BadRequest("operationName has to be a text or null.")
-    for part in ("variables", "extensions"):
-        if parameters.get(part) is not None and not isinstance(parameters[part], Mapping):
-            raise _BadRequest(f"{part} has to be an object or null.")
-    return Operation(query, parameters.get("variables"), name or None)
 
 
 def _status(answer: Answer, media_type: str, accept: str | None) -> int:
@@ -222,6 +216,19 @@ def _status(answer: Answer, media_type: str, accept: str | None) -> int:
 
 
 def _response(body: Any, status: int, media_type: str) -> Response:
-    content = orjson.dumps(body)
-    headers = {"Cache-Control": "no-store", "Vary": "Accept"}
-    return Response(content, status, headers=headers, media_type=f"{media_type}; charset=utf-8")
+    return _JsonResponse(orjson.dumps(body), status, media_type)
+
+
+class _JsonResponse(Response):
+    """A response whose headers are known beforehand, so that none has to be looked for, folded or encoded."""
+
+    def __init__(self, body: bytes, status: int, media_type: str) -> None:
+        self.status_code = status
+        self.body = body
+        self.background = None
+        self.raw_headers = [
+            (b"cache-control", b"no-store"),
+            (b"vary", b"Accept"),
+            (b"content-length", b"%d" % len(body)),
+            (b"content-type", b"%b; charset=utf-8" % media_type.encode()),
+        ]

@@ -1,29 +1,27 @@
 """DataLoaders of one request. Their keys carry the actor, so that no answer can ever serve somebody else."""
 
-import asyncio
 from collections.abc import Sequence
 from uuid import UUID
 
-import structlog
 from strawberry.dataloader import DataLoader
 
 from okno.audit.api import AuditRecord
-from okno.audit.records import RecordRef
+from okno.audit.records import Record, RecordRef
 from okno.audit.service import Journal
-from okno.errors import InvalidInput, NotFound
+from okno.errors import InvalidInput
 from okno.graph.gate import Gate
 from okno.graph.ids import parse_id
+from okno.graph.section_loader import SectionLoader
 from okno.identity.model import Actor
 from okno.people.api import Employee
 from okno.people.model import Person
 from okno.people.service import People
-from okno.sources.model import PersonKeys, SectionResult, SourceFailure, State
+from okno.sources.model import SectionResult
 from okno.sources.service import Sources
 
 PersonKey = tuple[UUID, UUID]  # actor, person
-SectionKey = tuple[UUID, str, PersonKeys]  # actor, source, person
-
-log = structlog.get_logger(__name__)
+RecordKey = tuple[UUID, RecordRef]  # actor, record
+SourceKey = tuple[UUID, str]  # actor, source
 
 
 class Loaders:
@@ -37,7 +35,8 @@ class Loaders:
         self._journal = journal
         self._employees: DataLoader[PersonKey, Employee | None] = DataLoader(load_fn=self._load_employees)
         self._managers: DataLoader[PersonKey, list[Person]] = DataLoader(load_fn=self._load_managers)
-        self._sections: DataLoader[SectionKey, SectionResult] = DataLoader(load_fn=self._load_sections)
+        self._records: DataLoader[RecordKey, Record | None] = DataLoader(load_fn=self._load_records)
+        self._sections: dict[SourceKey, SectionLoader] = {}
 
     async def employee(self, person_id: UUID | None) -> Employee | None:
         """The employee, or None when there is none, or none that the actor may know of."""
@@ -60,8 +59,15 @@ class Loaders:
 
     async def section(self, source_id: str, person: Person) -> SectionResult:
         """What the source says about the person; asked at most once in a request."""
-        keys = PersonKeys(person.id, person.personnel_number, person.login, person.email, person.dn)
-        return await self._sections.load((self._actor_id, source_id, keys))
+        loader = self._source(source_id)
+        return loader.find(person.id) or (await loader.load((person,)))[0]
+
+    async def sections(self, source_id: str, persons: Sequence[Person]) -> list[SectionResult]:
+        """What the source says about each of them, in their order, in as few calls as its manifest allows.
+
+        Nothing is awaited for what this request or the source's cache has already.
+        """
+        return await self._source(source_id).load(persons)
 
     async def node(self, node_id: str) -> Employee | AuditRecord | None:
         """The object of a Relay id; None for an unknown one.
@@ -78,8 +84,11 @@ class Loaders:
             return await self.employee(person_id)
         if type_name == "AuditRecord":
             try:
-                record = await self._journal.get_record(RecordRef.parse(key))
-            except (InvalidInput, NotFound):
+                ref = RecordRef.parse(key)
+            except InvalidInput:
+                return None
+            record = await self._records.load((self._actor_id, ref))
+            if record is None:
                 return None
             node = AuditRecord.of_record(record)
             return node if self._gate.sees(node.facts, "AuditRecord") else None
@@ -98,14 +107,13 @@ class Loaders:
         chains = await self._people.managers_of([person_id for _, person_id in keys])
         return [chains.get(person_id, []) for _, person_id in keys]
 
-    async def _load_sections(self, keys: Sequence[SectionKey]) -> list[SectionResult]:
-        return await asyncio.gather(*(self._read(source_id, person) for _, source_id, person in keys))
+    async def _load_records(self, keys: Sequence[RecordKey]) -> list[Record | None]:
+        records = await self._journal.get_records([ref for _, ref in keys])
+        return [records.get(ref) for _, ref in keys]
 
-    async def _read(self, source_id: str, person: PersonKeys) -> SectionResult:
-        """Whatever happens in a source costs its own section and nothing else."""
-        try:
-            return await self._sources.read(source_id, person)
-        except Exception:
-            log.exception("graph.section_failed", source=source_id)
-            failure = SourceFailure("BAD_ANSWER", f"{source_id}: its answer could not be worked up")
-            return SectionResult(State.FAILED, None, None, failure)
+    def _source(self, source_id: str) -> SectionLoader:
+        key = (self._actor_id, source_id)
+        loader = self._sections.get(key)
+        if loader is None:
+            loader = self._sections[key] = SectionLoader(self._sources, source_id)
+        return loader

@@ -1,10 +1,14 @@
 """Which media type the client wants, as RFC 9110 section 12.5.1 has it."""
 
+from functools import lru_cache
+
 JSON = "application/json"
 GRAPHQL_JSON = "application/graphql-response+json"
 HTML = "text/html"
+EVENT_STREAM = "text/event-stream"
 
 
+@lru_cache(maxsize=256)  # of headers, which uvicorn bounds at 64 kB; clients send a handful of different ones
 def negotiate(accept: str | None) -> str | None:
     """The best of the two types that this API speaks; None when the client takes neither.
 
@@ -17,6 +21,24 @@ def negotiate(accept: str | None) -> str | None:
     if graphql_json > json or (graphql_json == json > 0 and GRAPHQL_JSON in wanted):
         return GRAPHQL_JSON
     return JSON if json > 0 else None
+
+
+@lru_cache(maxsize=256)
+def is_json(content_type: str | None) -> bool:
+    """Whether a body is JSON in UTF-8, the only encoding that JSON has (RFC 8259 section 8.1)."""
+    media_type, *parameters = (piece.strip().lower() for piece in (content_type or "").split(";"))
+    charsets = [
+        value.strip('" ')
+        for name, _, value in (each.partition("=") for each in parameters)
+        if name == "charset"
+    ]
+    return media_type == JSON and all(charset in ("utf-8", "utf8") for charset in charsets)
+
+
+@lru_cache(maxsize=256)
+def accepts_events(accept: str | None) -> bool:
+    """Whether the client names server-sent events; one that takes anything does not mean them."""
+    return _parse(accept or "").get(EVENT_STREAM, 0.0) > 0
 
 
 def prefers_html(accept: str | None) -> bool:

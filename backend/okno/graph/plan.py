@@ -1,62 +1,77 @@
 """The plan of one operation: every selection with its decision, made before execution and reported after it.
 
-It is keyed by the executor's own memoized lists of field nodes, so that plan and execution cannot disagree on
+What does not depend on the request is a `Template`, shared by requests; a `Plan` is one request's few counters on it.
+Both are keyed by the lists of field nodes that the executor works with, so that plan and execution cannot disagree on
 fragments, aliases, @skip and @include.
 """
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable, Mapping
+from typing import Any
 
-from graphql import (
-    GraphQLError,
-    GraphQLObjectType,
-    GraphQLOutputType,
-    get_named_type,
-    is_abstract_type,
-    is_list_type,
-    is_non_null_type,
-    is_object_type,
-)
-from graphql.execution.collect_fields import FieldDetailsList, GroupedFieldSet
+from graphql import GraphQLField
+from graphql.execution.collect_fields import CollectedFields, FieldDetailsList
 
+from okno.graph.compiled.site import Sites
 from okno.graph.gate import Gate, RowDecision
 from okno.graph.sections import SectionSpec
 from okno.policy.service import Alternative, Decision, Outcome
 
-if TYPE_CHECKING:
-    from okno.graph.executor import GatedExecutor
+Facts = Mapping[str, object]
 
-MAX_SELECTIONS = 2_000
+
+class Guard:
+    """A condition on rows, the same for all selections of a template that share it. Whose rows they are is asked later."""
+
+    __slots__ = ("decision", "index", "type_name")
+
+    def __init__(self, index: int, type_name: str, decision: Decision) -> None:
+        self.index = index
+        self.type_name = type_name
+        self.decision = decision
 
 
 class Selection:
-    """One selected field of one type, with its decision and how often that let a value through."""
+    """One selected field of one type, with its decision. Never changed once its template is built.
+
+    Attributes:
+        index: its place in the template's list; -1 for a field that was not selected but decides over a section.
+        guards: conditions that all have to admit the row. Without any, and allowed, it is open.
+        recorded: reading it leaves a record in the journal.
+        ways: of a section: the sets of guards (by index) each of which opens something that is selected in it.
+        in_abstract: it is of a type that a value may or may not have; it is reported only if met.
+        line: its line in `extensions.gate`, as far as no row was asked.
+    """
 
     __slots__ = (
-        "allowed",
         "children",
         "decision",
-        "denied",
         "details",
+        "field",
         "field_name",
         "guards",
         "in_abstract",
+        "index",
         "is_open",
-        "met",
+        "line",
         "nullable",
         "path",
         "recorded",
+        "response_name",
         "rule",
         "section",
         "type_name",
+        "ways",
     )
 
     def __init__(
-        self, path: str, type_name: str, field_name: str, decision: Decision, guards: tuple[RowDecision, ...]
+        self, path: str, type_name: str, field_name: str, decision: Decision, guards: tuple[Guard, ...]
     ) -> None:
+        self.index = -1
         self.path = path
         self.type_name = type_name
         self.field_name = field_name
+        self.response_name = field_name
+        self.field: GraphQLField | None = None
         self.decision = decision
         self.guards = guards
         self.is_open = decision.outcome is Outcome.ALLOW and not guards
@@ -66,183 +81,188 @@ class Selection:
         self.recorded = False
         self.nullable = True
         self.in_abstract = False
-        self.met = False
-        self.allowed = 0
-        self.denied = 0
+        self.ways: tuple[tuple[int, ...], ...] = ()
         self.rule: Alternative | None = decision.alternatives[0] if decision.alternatives else None
+        self.line: dict[str, Any] = {}
 
     @property
     def is_denied(self) -> bool:
         """Whether no row at all may be read."""
         return self.decision.outcome is Outcome.DENY
 
-    def admits(self, facts: Mapping[str, object] | None) -> bool:
-        """Whether the field may be read of the row with these facts. Remembers the rule that said so."""
-        if self.is_denied:
-            return False
-        rule = None
-        for guard in self.guards:
-            rule = guard.decide(facts)
-            if rule is None:
-                return False
-        if rule is not None:
-            self.rule = rule
-        return True
+    @property
+    def is_conditional(self) -> bool:
+        """Whether each row is asked."""
+        return bool(self.guards) and not self.is_denied
 
-    def yields(self, facts: Mapping[str, object] | None) -> bool:
-        """Whether the field, with what is selected in it, gives the row's reader anything."""
-        return self.admits(facts) and (
-            not self.children or any(child.yields(facts) for child in self.children)
-        )
-
-    def report(self) -> dict[str, Any]:
-        """The selection's line in `extensions.gate`."""
-        conditional = not self.is_denied and bool(self.guards)
-        line: dict[str, Any] = {
+    def describe(self, rule: Alternative | None) -> dict[str, Any]:
+        """A new line of `extensions.gate` that names this rule."""
+        return {
             "path": self.path,
-            "decision": "conditional" if conditional else self.decision.outcome.value,
-            "rule": self.rule.rule_id if self.rule else None,
-            "reason": self.rule.sentence if self.rule else None,
+            "decision": "conditional" if self.is_conditional else self.decision.outcome.value,
+            "rule": rule.rule_id if rule else None,
+            "reason": rule.sentence if rule else None,
         }
-        if conditional:
-            line["allowed"] = self.allowed
-            line["denied"] = self.denied
-        return line
 
 
-class Plan:
-    """All selections of one operation.
+class Template:
+    """All selections of one operation for one set of rights, with the executor's collected fields and compiled loops.
 
-    Raises (on building):
-        GraphQLError: the operation selects more than MAX_SELECTIONS fields once its fragments are spread.
+    Attributes:
+        root: the collected root fields.
+        collected: the collected fields of each selection and type; the lists in it stay alive, and so do their ids.
+        by_details: the selections by the identity of their list of field nodes.
     """
 
-    def __init__(self, executor: "GatedExecutor", gate: Gate, sections: Mapping[str, SectionSpec]) -> None:
-        self._executor = executor
-        self._gate = gate
-        self._sections = sections
-        self.selections: dict[int, Selection] = {}
+    def __init__(self) -> None:
+        self.root = CollectedFields({}, [], [])
+        self.collected: dict[tuple[Any, int], tuple[FieldDetailsList, CollectedFields]] = {}
+        self.selections: list[Selection] = []
+        self.by_details: dict[int, Selection] = {}
+        self.guards: list[Guard] = []
+        self.is_shareable = True
+        self.sites = Sites()
+        self._guard_of: dict[tuple[Any, str], Guard] = {}
+        self._lines: list[dict[str, Any]] = []
+        self._counted: list[tuple[int, Selection]] = []
+        self._has_abstract = False
 
-    def add_root(self, root_type: GraphQLObjectType, grouped: GroupedFieldSet) -> None:
-        """Plans the whole operation from its root fields down."""
-        self._walk(root_type, grouped, "", in_abstract=False)
+    def guard(self, resource: str, type_name: str, decision: Decision) -> Guard:
+        """The guard of a conditional decision, shared by all selections with the same condition on the same rows."""
+        key = (decision.alternatives, resource)
+        found = self._guard_of.get(key)
+        if found is None:
+            found = self._guard_of[key] = Guard(len(self.guards), type_name, decision)
+            self.guards.append(found)
+        return found
+
+    def add(self, selection: Selection) -> None:
+        """Takes the selection into the plan."""
+        selection.index = len(self.selections)
+        self.selections.append(selection)
+        self.by_details[id(selection.details)] = selection
+
+    def finish(self) -> None:
+        """Prepares what every report needs; to be called once, when all selections are there and their guards known."""
+        self._guard_of.clear()
+        lines: dict[tuple[str, str], int] = {}
+        for selection in self.selections:
+            selection.line = selection.describe(selection.rule)
+            if selection.section is not None:
+                selection.ways = tuple(tuple(sorted(way)) for way in _ways(selection))
+            self._has_abstract = self._has_abstract or selection.in_abstract
+            key = (selection.path, selection.type_name)
+            if key not in lines:
+                lines[key] = len(self._lines)
+                self._lines.append(selection.line)
+                if selection.is_conditional:
+                    self._counted.append((lines[key], selection))
 
     def denied_fields(self, type_name: str) -> list[str]:
         """The fields of a root type that were selected and are denied, each once."""
-        return sorted(
-            {s.field_name for s in self.selections.values() if s.type_name == type_name and s.is_denied}
-        )
+        return sorted({s.field_name for s in self.selections if s.type_name == type_name and s.is_denied})
+
+    def report(self, plan: "Plan") -> list[dict[str, Any]]:
+        """`extensions.gate`: one line for each selection; of abstract types only for the types that were met.
+
+        Lines without a condition are shared by all requests, and not to be changed.
+        """
+        if not self._has_abstract:
+            lines = self._lines.copy()
+            for place, selection in self._counted:
+                lines[place] = plan.line(selection)
+            return lines
+        found: dict[tuple[str, str], dict[str, Any]] = {}
+        for selection in self.selections:
+            key = (selection.path, selection.type_name)
+            if key not in found and (not selection.in_abstract or plan.met[selection.index]):
+                found[key] = plan.line(selection) if selection.is_conditional else selection.line
+        return list(found.values())
+
+
+class Plan:
+    """One request's state on a template: what was met, admitted and refused, and the answers of its guards."""
+
+    __slots__ = ("_gate", "_guards", "_rules", "allowed", "denied", "met", "template")
+
+    def __init__(self, template: Template, gate: Gate) -> None:
+        self.template = template
+        self._gate = gate
+        number = len(template.selections)
+        self.met = bytearray(number)
+        self.allowed = [0] * number
+        self.denied = [0] * number
+        self._rules: dict[int, Alternative] = {}
+        self._guards: list[RowDecision | None] = [None] * len(template.guards)
+
+    def denied_fields(self, type_name: str) -> list[str]:
+        """The fields of a root type that were selected and are denied, each once."""
+        return self.template.denied_fields(type_name)
 
     def report(self) -> list[dict[str, Any]]:
-        """`extensions.gate`: one line for each selection; of abstract types only for the types that were met."""
-        lines: dict[tuple[str, str], dict[str, Any]] = {}
-        for selection in self.selections.values():
-            if not selection.in_abstract or selection.met:
-                lines.setdefault((selection.path, selection.type_name), selection.report())
-        return list(lines.values())
+        """`extensions.gate`, see `Template.report`."""
+        return self.template.report(self)
 
-    def _walk(
-        self,
-        parent_type: GraphQLObjectType,
-        grouped: GroupedFieldSet,
-        prefix: str,
-        *,
-        in_abstract: bool,
-    ) -> list[Selection]:
-        found: list[Selection] = []
-        for response_name, details in grouped.items():
-            field_name = details[0].node.name.value
-            field = parent_type.fields.get(field_name)
-            if field is None:  # __typename, __schema, __type
-                continue
-            if len(self.selections) >= MAX_SELECTIONS:
-                raise GraphQLError(
-                    f"The operation selects more than {MAX_SELECTIONS} fields with its fragments spread; ask for less at once.",
-                    extensions={"code": "LIMIT_EXCEEDED"},
-                )
-            path = f"{prefix}.{response_name}" if prefix else response_name
-            selection = self._select(parent_type.name, field_name, path)
-            selection.details = details
-            selection.in_abstract = in_abstract
-            selection.nullable = not is_non_null_type(field.type)
-            self.selections[id(details)] = selection
-            found.append(selection)
-            self._descend(selection, field.type, in_abstract=in_abstract)
+    def guard(self, index: int) -> RowDecision:
+        """The answers of one guard for this request's actor."""
+        found = self._guards[index]
+        if found is None:
+            guard = self.template.guards[index]
+            found = self._guards[index] = self._gate.rows(guard.type_name, guard.decision)
         return found
 
-    def _select(self, type_name: str, field_name: str, path: str) -> Selection:
-        decision = self._gate.decide(type_name, field_name)
-        is_conditional = decision.outcome is Outcome.CONDITIONAL
-        guards = (self._gate.rows(type_name, decision),) if is_conditional else ()
-        selection = Selection(path, type_name, field_name, decision, guards)
-        selection.recorded = self._gate.is_recorded(type_name, field_name)
-        return selection
-
-    def _descend(
-        self,
-        selection: Selection,
-        field_type: GraphQLOutputType,
-        *,
-        in_abstract: bool,
-    ) -> None:
-        named = get_named_type(field_type)
-        if not (is_object_type(named) or is_abstract_type(named)):
-            return
-        path = selection.path + ("[]" if _is_list(field_type) else "")
-        section = self._sections.get(selection.field_name) if selection.type_name == "Employee" else None
-        if section is not None:
-            self._plan_section(selection, section, named, path, in_abstract=in_abstract)
-            return
+    def admits(self, selection: Selection, facts: Facts | None) -> bool:
+        """Whether the field may be read of the row with these facts. Remembers the rule that said so."""
         if selection.is_denied:
+            return False
+        rule = None
+        for guard in selection.guards:
+            rule = self.guard(guard.index).decide(facts)
+            if rule is None:
+                return False
+        if rule is not None and selection.index >= 0:
+            self._rules[selection.index] = rule
+        return True
+
+    def yields(self, selection: Selection, facts: Facts | None) -> bool:
+        """Whether the section, with what is selected in it, gives the row's reader anything."""
+        return self.admits(selection, facts) and self.yielding(selection)(facts)
+
+    def yielding(self, selection: Selection) -> Callable[[Facts | None], bool]:
+        """`yields` for many rows, without remembering rules."""
+        ways = [[self.guard(index).decide for index in way] for way in selection.ways]
+        if len(ways) == 1 and len(ways[0]) <= 1:
+            if not ways[0]:
+                return lambda facts: True
+            (decide,) = ways[0]
+            return lambda facts: decide(facts) is not None
+        return lambda facts: any(all(decide(facts) is not None for decide in way) for way in ways)
+
+    def count(self, selection: Selection, allowed: int, denied: int, rule: Alternative | None) -> None:
+        """Adds what a compiled loop has counted."""
+        if not (allowed or denied):
             return
-        schema = self._executor.schema
-        possible: Iterable[GraphQLObjectType] = (
-            schema.get_possible_types(named) if is_abstract_type(named) else [cast(GraphQLObjectType, named)]
-        )
-        abstract = in_abstract or is_abstract_type(named)
-        for concrete in possible:
-            collected = self._executor.collect_subfields(concrete, selection.details)
-            selection.children += self._walk(
-                concrete, collected.grouped_field_set, path, in_abstract=abstract
-            )
+        index = selection.index
+        self.met[index] = 1
+        self.allowed[index] += allowed
+        self.denied[index] += denied
+        if rule is not None:
+            self._rules[index] = rule
 
-    def _plan_section(
-        self, selection: Selection, section: SectionSpec, named: Any, path: str, *, in_abstract: bool
-    ) -> None:
-        """A section is never null: what decides over the field `Employee.x` decides over its data, `meta` stays.
-
-        When no data field is selected, all of the section's tell whether it is denied.
-        """
-        selection.section = section
-        collected = self._executor.collect_subfields(named, selection.details)
-        children = self._walk(named, collected.grouped_field_set, path, in_abstract=in_abstract)
-        data = [child for child in children if child.field_name != "meta"]
-        for child in data:
-            _guard(child, selection)
-        selection.children = data or self._all_data(named, path)
-
-    def _all_data(self, section_type: GraphQLObjectType, path: str) -> list[Selection]:
-        found = []
-        for name, field in section_type.fields.items():
-            if name == "meta":
-                continue
-            selection = self._select(section_type.name, name, f"{path}.{name}")
-            item = get_named_type(field.type)
-            if is_object_type(item):
-                selection.children = [self._select(item.name, part, "") for part in item.fields]
-            found.append(selection)
-        return found
+    def line(self, selection: Selection) -> dict[str, Any]:
+        """The line of a conditional selection in `extensions.gate`."""
+        line = selection.describe(self._rules.get(selection.index, selection.rule))
+        line["allowed"] = self.allowed[selection.index]
+        line["denied"] = self.denied[selection.index]
+        return line
 
 
-def _guard(child: Selection, section: Selection) -> None:
-    """Adds the section's own decision to that of a field in it, and so on downwards."""
-    if section.is_denied:
-        child.decision, child.rule = section.decision, section.rule
-    child.guards = (*section.guards, *child.guards)
-    child.is_open = child.is_open and not section.guards and not section.is_denied
-    for nested in child.children:
-        _guard(nested, section)
-
-
-def _is_list(field_type: GraphQLOutputType) -> bool:
-    return is_list_type(field_type.of_type if is_non_null_type(field_type) else field_type)
+def _ways(selection: Selection) -> list[frozenset[int]]:
+    """The sets of guards of which one has to admit the row as a whole, the smallest ones only; none for what is denied."""
+    if selection.is_denied:
+        return []
+    own = frozenset(guard.index for guard in selection.guards)
+    if not selection.children:
+        return [own]
+    found = dict.fromkeys(own | way for child in selection.children for way in _ways(child))
+    return [way for way in found if not any(other < way for other in found)]

@@ -1,24 +1,31 @@
 """The root Query: thin resolvers over the services."""
 
 import asyncio
+from datetime import datetime
 from enum import Enum
 from typing import Annotated, Any, cast
+from uuid import UUID
 
 import strawberry
 from strawberry import relay
 
 from okno.audit.api import AuditRecord, AuditRecordConnection, AuditRecordEdge
+from okno.audit.records import Place as RecordPlace
 from okno.dashboards.api import Widget
 from okno.errors import InvalidInput
+from okno.graph.connections import After, Before, First, Last, page_info, window
 from okno.graph.context import Context
 from okno.graph.ids import parse_employee_id
 from okno.graph.me import Me
+from okno.graph.schema_usage import schema_usage
 from okno.operations.api import Operation
 from okno.people.api import Employee, EmployeeConnection, EmployeeEdge
-from okno.people.model import Match, Matching
+from okno.people.model import Match, Matching, Place
+from okno.people.query import parse
 from okno.policy.condition import ME, Compare, all_of
 from okno.policy.service import Outcome
 from okno.sources.api import Source
+from okno.usage.api import SchemaUsageConnection
 
 Info = strawberry.Info[Any]
 
@@ -32,11 +39,6 @@ MATCHED_FIELDS: dict[Match, tuple[str, ...]] = {
     Match.STATE: ("state",),
 }
 MAX_NODES = 100
-
-First = Annotated[int, strawberry.argument(description="How many at most, 1 to 100.")]
-After = Annotated[
-    str | None, strawberry.argument(description="Cursor to go on behind; null begins at the start.")
-]
 
 
 def _context(info: Info) -> Context:
@@ -94,23 +96,38 @@ class Query:
                 description="Parts of a name in any alphabet, login, e-mail, number or phone; null lists all."
             ),
         ] = None,
-        first: First = 20,
+        first: First = None,
         after: After = None,
+        last: Last = None,
+        before: Before = None,
     ) -> EmployeeConnection | None:
         context = _context(info)
+        of = f"employees {parse(search).fingerprint}"
+        asked = window(
+            "employees",
+            first=first,
+            after=after,
+            last=last,
+            before=before,
+            place=lambda text, field: _person_place(*context.cursors.open(of, text, field=field)),
+        )
         visible = context.gate.visible_rows("Employee")
         page = await context.people.search(
             search,
             matching=_matching(context),
             where=visible.condition,
             me=context.actor.employee_id,
-            first=first,
-            after=after,
+            window=asked,
         )
-        edges = [
-            EmployeeEdge(cursor=found.cursor, node=Employee.of_person(found.person)) for found in page.items
-        ]
-        return EmployeeConnection(edges=edges, page_info=_page_info(edges, page.has_next, after))
+        seal = context.cursors.sealer(of)
+        cursors = [seal((at.rank, at.left, at.sort_name, at.id.hex)) for at in (f.place for f in page.items)]
+        return EmployeeConnection(
+            edges=[
+                EmployeeEdge(cursor=cursor, node=Employee.of_person(found.person))
+                for cursor, found in zip(cursors, page.items, strict=True)
+            ],
+            page_info=page_info(cursors, has_previous=page.has_previous, has_next=page.has_next),
+        )
 
     @strawberry.field(description="The ready-made actions that you may run on this employee.")
     async def operations(
@@ -143,28 +160,54 @@ class Query:
     async def audit_records(
         self,
         info: Info,
-        first: First = 50,
+        first: First = None,
         after: After = None,
+        last: Last = None,
+        before: Before = None,
         employee: Annotated[
             strawberry.ID | None, strawberry.argument(description="Only what was done to this employee.")
         ] = None,
     ) -> AuditRecordConnection | None:
         context = _context(info)
-        if not 1 <= first <= MAX_NODES:
-            raise InvalidInput(f"first has to be between 1 and {MAX_NODES}, not {first}.", field="first")
         subject = parse_employee_id(str(employee)) if employee is not None else None
+        of = f"auditRecords {subject or ''}"
+        asked = window(
+            "auditRecords",
+            first=first,
+            after=after,
+            last=last,
+            before=before,
+            place=lambda text, field: _record_place(*context.cursors.open(of, text, field=field)),
+        )
         reach = _journal_reach(context)
         if reach is Reach.NOTHING:
             return None
         actor_id = context.actor.id if reach is Reach.OWN else None
-        page = await context.journal.list_records(
-            first=first, after=after, subject_id=None if subject is None else str(subject), actor_id=actor_id
-        )
-        edges = [
-            AuditRecordEdge(cursor=str(record.ref), node=AuditRecord.of_record(record))
-            for record in page.records
+        page = await context.journal.list_records(asked, subject_id=subject, actor_id=actor_id)
+        seal = context.cursors.sealer(of)
+        cursors = [
+            seal((record.at.isoformat(), record.ref.chain.hex, record.ref.seq)) for record in page.records
         ]
-        return AuditRecordConnection(edges=edges, page_info=_page_info(edges, page.next is not None, after))
+        return AuditRecordConnection(
+            edges=[
+                AuditRecordEdge(cursor=cursor, node=AuditRecord.of_record(record))
+                for cursor, record in zip(cursors, page.records, strict=True)
+            ],
+            page_info=page_info(cursors, has_previous=page.has_previous, has_next=page.has_next),
+        )
+
+    schema_usage: SchemaUsageConnection | None = strawberry.field(
+        resolver=schema_usage,
+        description="The parts of this schema by coordinate, with the clients that used them: who would miss what.",
+    )
+
+
+def _person_place(rank: int, left: bool | None, sort_name: str | None, person_id: str) -> Place:
+    return Place(rank, left, sort_name, UUID(person_id))
+
+
+def _record_place(at: str, chain: str, seq: int) -> RecordPlace:
+    return datetime.fromisoformat(at), UUID(chain), seq
 
 
 def _matching(context: Context) -> Matching:
@@ -193,12 +236,3 @@ def _journal_reach(context: Context) -> Reach:
     if decision.outcome is Outcome.ALLOW:
         return Reach.ALL
     return Reach.OWN if decision.condition == Compare("actor_id", "=", ME) else Reach.NOTHING
-
-
-def _page_info(edges: list[Any], has_next: bool, after: str | None) -> relay.PageInfo:
-    return relay.PageInfo(
-        has_next_page=has_next,
-        has_previous_page=after is not None,
-        start_cursor=edges[0].cursor if edges else None,
-        end_cursor=edges[-1].cursor if edges else None,
-    )

@@ -8,6 +8,7 @@ from typing import Any, cast
 import strawberry
 from graphql import GraphQLObjectType, GraphQLSchema, is_introspection_type
 from strawberry.federation.schema import FederationAny
+from strawberry.federation.schema_directives import Cost
 from strawberry.printer import print_schema
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types.base import StrawberryObjectDefinition
@@ -16,12 +17,13 @@ from strawberry.types.field import StrawberryField
 from okno.audit.api import AuditRecord
 from okno.audit.registry import require
 from okno.errors import ConfigurationError, InvalidInput
-from okno.graph.directives import Sensitivity, SensitivityLevel
+from okno.graph.directives import LINKED, SECTION_WEIGHT, Sensitivity, SensitivityLevel, cost_directives
 from okno.graph.executor import GatedExecutor
 from okno.graph.mutation import Mutation
 from okno.graph.query import Query
 from okno.graph.scalars import SCALARS
 from okno.graph.sections import SectionSpec, SectionValue, build_sections
+from okno.graph.subscription import Subscription
 from okno.operations.model import EVENT_TYPES
 from okno.people.api import Employee
 from okno.sources.api import SectionMeta
@@ -73,6 +75,11 @@ class FederatedSchema(strawberry.federation.Schema):
         self._level_of = level_of
         super().__init__(**kwargs)
 
+    @property
+    def schema_directives_in_use(self) -> list[object]:
+        """What a federation router is told to @link: also the directives that `get_fields` adds."""
+        return [*super().schema_directives_in_use, *LINKED]
+
     def get_fields(self, type_definition: StrawberryObjectDefinition) -> list[StrawberryField]:
         """The type's fields with what this deployment adds; Strawberry asks here for each type that it converts."""
         fields = super().get_fields(type_definition)
@@ -99,17 +106,22 @@ class FederatedSchema(strawberry.federation.Schema):
         own.description = own.description or _BUILT_IN_DESCRIPTIONS.get((type_name, name))
         if level is not None:
             own.directives = [*own.directives, Sensitivity(level=SensitivityLevel(level))]
+        own.directives = [*own.directives, *cost_directives(type_name, name, own)]
         return own
 
 
 def build_schema(
-    manifests: Mapping[str, SourceManifest], level_of: Callable[[str], str | None] = lambda _field: None
+    manifests: Mapping[str, SourceManifest],
+    level_of: Callable[[str], str | None] = lambda _field: None,
+    *,
+    query: type[Query] = Query,
 ) -> Graph:
     """The schema of a deployment.
 
     Args:
         manifests: the sources, by id.
         level_of: the policy's level of "Type.field", printed as `@sensitivity`; None prints nothing.
+        query: the root of reading; a bench adds fields to it.
 
     Raises:
         ConfigurationError: two sources claim one name, or a mutation has no registered event type.
@@ -118,8 +130,9 @@ def build_schema(
     schema = FederatedSchema(
         sections,
         level_of,
-        query=Query,
+        query=query,
         mutation=Mutation,
+        subscription=Subscription,
         types=[Employee, AuditRecord, *(spec.type for spec in sections.values())],
         execution_context_class=GatedExecutor,
         config=StrawberryConfig(scalar_map=SCALARS),
@@ -155,6 +168,7 @@ def _section_field(spec: SectionSpec) -> StrawberryField:
         name=spec.field,
         graphql_type=spec.type,
         description=f"What {title} knows. Never null: `meta` says what it is worth.",
+        directives=[Cost(weight=SECTION_WEIGHT)],
     )
     field.python_name = spec.field
     return cast(StrawberryField, field)

@@ -25,6 +25,7 @@ PYTHON_TYPES: Mapping[str, Any] = {
 }
 
 VALUE_PREFIX = "value_"
+NO_CONVERTERS: "Mapping[str, Converter]" = {}
 
 
 class SectionValue:
@@ -33,7 +34,7 @@ class SectionValue:
     The prefix keeps a manifest free in its names: no field is taken for `facts` or for a keyword of Python. It carries the facts of its employee, so that the gate decides each field of it by the row it belongs to.
     """
 
-    __slots__ = ("data", "facts", "meta", "subject_label")
+    __slots__ = ("converters", "data", "facts", "meta", "subject_label")
 
     def __init__(
         self,
@@ -41,16 +42,22 @@ class SectionValue:
         facts: Mapping[str, object],
         subject_label: str,
         meta: SectionMeta | None = None,
+        converters: "Mapping[str, Converter]" = NO_CONVERTERS,
     ) -> None:
         self.data = data
         self.facts = facts
         self.subject_label = subject_label
         self.meta = meta
+        self.converters = converters
 
     def __getattr__(self, name: str) -> Any:
         if not name.startswith(VALUE_PREFIX):  # the executor asks objects for __await__ and the like
             raise AttributeError(name)
-        return self.data.get(name[len(VALUE_PREFIX) :])
+        name = name[len(VALUE_PREFIX) :]
+        value = self.data.get(name)
+        if value is None or name not in self.converters:
+            return value
+        return self.converters[name](value, self.facts, self.subject_label)
 
 
 class MoneyValue:
@@ -87,9 +94,7 @@ class SectionSpec:
         subject_label: str,
     ) -> SectionValue:
         """The section's value from what the source answered; without data every field is null."""
-        if not data:
-            return SectionValue({}, facts, subject_label, meta)
-        return SectionValue(_convert(data, self.converters, facts, subject_label), facts, subject_label, meta)
+        return SectionValue(data or {}, facts, subject_label, meta, self.converters)
 
 
 def build_sections(manifests: Mapping[str, SourceManifest]) -> dict[str, SectionSpec]:
@@ -144,7 +149,7 @@ def _section_field(type_name: str, field: FieldManifest, converters: dict[str, C
             f"One entry of the list “{description}” of an employee.",
         )
         converters[field.name] = lambda value, facts, label: [
-            SectionValue(_convert(entry, nested, facts, label), facts, label) for entry in value
+            SectionValue(entry, facts, label, converters=nested) for entry in value
         ]
         return _field(field.name, list[item] | None, description)  # type: ignore[valid-type]
     if field.type == "money":
@@ -157,17 +162,6 @@ def item_type_name(type_name: str, field_name: str) -> str:
     """`EquipmentSection.items` holds `EquipmentItem`, `PkiSection.certificates` holds `PkiCertificatesItem`."""
     stem = type_name.removesuffix("Section")
     return f"{stem}Item" if field_name == "items" else f"{stem}{field_name[:1].upper()}{field_name[1:]}Item"
-
-
-def _convert(
-    data: Mapping[str, Any], converters: Mapping[str, Converter], facts: Mapping[str, object], label: str
-) -> Mapping[str, Any]:
-    if not converters:
-        return data
-    return {
-        name: converters[name](value, facts, label) if name in converters and value is not None else value
-        for name, value in data.items()
-    }
 
 
 def _text(title: Mapping[str, str]) -> str:

@@ -39,19 +39,22 @@ class SessionMiddleware:
         if scope["type"] != "http" or _STATE in scope.setdefault("state", {}):
             await self._app(scope, receive, send)
             return
-        request = Request(scope)
+        authorization = _authorization(scope)
         found: Authentication | OknoError | None
         try:
-            found = await self._identity.authenticate_session(
-                request.cookies, request.headers.get("authorization")
-            )
+            # an Authorization header wins over a cookie, which then need not be read
+            cookies = {} if authorization else Request(scope).cookies
+            found = await self._identity.authenticate_session(cookies, authorization)
         except OknoError as error:
             found = error
         scope["state"][_STATE] = (found, self._browser)
         renewed = found.renewed_cookie if isinstance(found, Authentication) else None
+        if renewed is None:
+            await self._app(scope, receive, send)
+            return
 
         async def send_with_cookie(message: Message) -> None:
-            if message["type"] == "http.response.start" and renewed is not None:
+            if message["type"] == "http.response.start":
                 self._add_cookie(message, renewed)
             await send(message)
 
@@ -67,6 +70,14 @@ class SessionMiddleware:
         carrier = Response()
         self._browser.cookies.set_session(carrier, value)
         message["headers"] = [*message["headers"], *(h for h in carrier.raw_headers if h[0] == b"set-cookie")]
+
+
+def _authorization(scope: Scope) -> str | None:
+    for name, value in scope["headers"]:
+        if name == b"authorization":
+            decoded: str = value.decode("latin-1")
+            return decoded
+    return None
 
 
 def find_actor(request: Request) -> Actor | None:

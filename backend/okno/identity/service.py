@@ -145,6 +145,23 @@ class Identity:
             await self._end(replay.actor, reason="replayed")
             raise
 
+    async def renew(self, actor: Actor, authorization: str | None) -> Actor:
+        """Who opened a connection, as they may act now. For connections that outlive a request.
+
+        Args:
+            authorization: the bearer token's header that opened it, if one did.
+
+        Raises:
+            Unauthenticated: the session is over, the token is no longer valid, or its holder may no longer act.
+            Unavailable: the database does not answer.
+        """
+        if actor.session_id is not None:
+            return await self._sessions.renew(actor)
+        renewed = await self.authenticate({}, authorization)
+        if renewed is None:
+            raise Unauthenticated("Sign in, or send a bearer token.")
+        return renewed
+
     async def actor_of_login(self, login: str) -> Actor:
         """Who the person would be after signing in now; nobody is signed in. For explaining the policy.
 

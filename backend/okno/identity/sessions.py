@@ -6,7 +6,7 @@ previous one and sends a new one, which the client *confirms* by showing it; the
 
 import hmac
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID, uuid4
@@ -73,10 +73,10 @@ def judge(session: SessionRow, shown: bytes, *, now: datetime, settings: Identit
     A secret that is neither the current nor a still tolerated previous one was used by somebody else meanwhile, or is
     the somebody else: the session has to end (RFC 9700, section 4.14, says the same of refresh tokens).
     """
+    if _is_over(session, now=now, settings=settings):
+        return Judgement(Verdict.EXPIRED)
     idle = timedelta(seconds=settings.session_idle_seconds)
     unseen = now - session.last_seen_at
-    if now >= session.ends_at or unseen >= idle:
-        return Judgement(Verdict.EXPIRED)
     age = now - session.rotated_at
     touch = unseen >= min(timedelta(seconds=60), idle / 10)
     if hmac.compare_digest(shown, session.secret_hash):
@@ -90,6 +90,11 @@ def judge(session: SessionRow, shown: bytes, *, now: datetime, settings: Identit
     if now < session.grace_until:
         return Judgement(Verdict.VALID, touch=touch)
     return Judgement(Verdict.REPLAYED)
+
+
+def _is_over(session: SessionRow, *, now: datetime, settings: IdentitySettings) -> bool:
+    idle = timedelta(seconds=settings.session_idle_seconds)
+    return now >= session.ends_at or now - session.last_seen_at >= idle
 
 
 class Replayed(Unauthenticated):
@@ -200,6 +205,29 @@ class Sessions:
                 await store.touch_session(db, session.id, now=now)
         self._recent.put(whole, _Known(actor, session.ends_at), generation=generation)
         return Authentication(actor, renewed)
+
+    async def renew(self, actor: Actor) -> Actor:
+        """The actor of an open connection as the session makes it now.
+
+        By the session's id: the cookie that opened the connection may have rotated since, and showing an old one ends the
+        session. It does not count as being seen: an open page with nobody before it goes idle like any other.
+
+        Raises:
+            Unauthenticated: the session is over, or its holder may no longer act.
+        """
+        assert actor.session_id is not None
+        key = b"id:" + actor.session_id.bytes
+        now = self._clock.now()
+        known = self._recent.find(key)
+        if known is None or now >= known.ends_at:
+            generation = self._recent.generation
+            held = await self.get(actor.session_id)
+            if _is_over(held.session, now=now, settings=self._settings):
+                raise Unauthenticated("The session has expired. Sign in again.")
+            renewed = self._actor_of(held, SessionCookie.new())
+            known = _Known(replace(renewed, csrf_token=None), held.session.ends_at)
+            self._recent.put(key, known, generation=generation)
+        return replace(known.actor, csrf_token=actor.csrf_token)
 
     async def end(self, session_id: UUID) -> bool:
         """Ends the session everywhere; other processes notice within two seconds."""

@@ -51,7 +51,9 @@ class IssuedToken:
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
+class KnownToken:
+    """Whom a token makes its bearer, and until when."""
+
     actor: Actor
     expires_at: datetime
 
@@ -104,7 +106,7 @@ class Tokens:
         self._db = db
         self._clock = clock
         self._actor_of = actor_of
-        self._recent: Recent[_Known] = Recent(clock)
+        self._recent: Recent[KnownToken] = Recent(clock)
 
     async def issue_to_person(self, token_id: UUID, account_id: UUID, *, team_id: str, ttl: timedelta) -> str:
         """The token itself, which nobody can read again."""
@@ -132,22 +134,27 @@ class Tokens:
         known = self._recent.find(secret_hash)
         if known is None:
             generation = self._recent.generation
-            async with self._db.transaction() as db:
-                held = await store.find_token(db, secret_hash)
-                if held is None:
-                    raise Unauthenticated("The bearer token is not known.")
-                row = held.token
-                if row.revoked_at is not None:
-                    raise Unauthenticated("The bearer token was revoked.")
-                known = _Known(self._actor_of(held), row.expires_at)
-                if now < row.expires_at and (
-                    row.last_used_at is None or now - row.last_used_at >= USE_NOTED_EVERY
-                ):
-                    await store.touch_token(db, row.id, now=now)
+            known = await self._read(secret_hash, now)
             self._recent.put(secret_hash, known, generation=generation)
         if now >= known.expires_at:
             raise Unauthenticated("The bearer token has expired. Issue a new one.")
         return known.actor
+
+    async def _read(self, secret_hash: bytes, now: datetime) -> KnownToken:
+        """The token as it is stored, its use noted."""
+        async with self._db.transaction() as db:
+            held = await store.find_token(db, secret_hash)
+            if held is None:
+                raise Unauthenticated("The bearer token is not known.")
+            row = held.token
+            if row.revoked_at is not None:
+                raise Unauthenticated("The bearer token was revoked.")
+            known = KnownToken(self._actor_of(held), row.expires_at)
+            if now < row.expires_at and (
+                row.last_used_at is None or now - row.last_used_at >= USE_NOTED_EVERY
+            ):
+                await store.touch_token(db, row.id, now=now)
+        return known
 
     async def list_valid(self) -> Sequence[TokenInfo]:
         async with self._db.transaction() as db:

@@ -1,7 +1,7 @@
 """Strawberry types of ready-made actions."""
 
 import enum
-from typing import cast
+from typing import Any, cast
 
 import strawberry
 from strawberry import relay
@@ -58,13 +58,62 @@ class Change:
         )
 
 
+def _code(value: str, description: str) -> Any:
+    return strawberry.enum_value(value, description=description)
+
+
+@strawberry.enum(description="What is wrong, told apart by what the user may do next.")
+class UserErrorCode(enum.Enum):
+    """Every code that a problem of an operation may have. Clients show a text for each."""
+
+    DENIED = _code("DENIED", "The policy does not let you do this; the attempt is in the journal.")
+    NOT_FOUND = _code("NOT_FOUND", "There is no such employee or object, or none that you may know of.")
+    INVALID_INPUT = _code("INVALID_INPUT", "`field` names the part of the input to mend.")
+    CONFLICT = _code(
+        "CONFLICT", "The idempotency key belongs to another command, or its command is still running."
+    )
+    NOTHING_TO_CHANGE = _code("NOTHING_TO_CHANGE", "The systems are in the wanted state already.")
+    PREVIEW_INVALID = _code("PREVIEW_INVALID", "The preview token belongs to another preview; look again.")
+    PREVIEW_EXPIRED = _code("PREVIEW_EXPIRED", "The preview is older than 10 minutes; look again.")
+    PREVIEW_CHANGED = _code("PREVIEW_CHANGED", "The systems have changed since the preview; look again.")
+    UNAVAILABLE = _code(
+        "UNAVAILABLE", "Something that Okno needs did not answer; nothing was done. Try later."
+    )
+    UNKNOWN_OUTCOME = _code(
+        "UNKNOWN_OUTCOME", "It is not known how it ended. Okno will look; do not repeat it blindly."
+    )
+    SETTLED = _code(
+        "SETTLED", "It was not known how it ended; Okno has looked since, `outcome` says what it found."
+    )
+    INTERNAL = _code("INTERNAL", "Okno failed; the log has the cause.")
+    SOURCE_REFUSED = _code("SOURCE_REFUSED", "The system understood and said no: rights, rules, or state.")
+    SOURCE_NOT_FOUND = _code("SOURCE_NOT_FOUND", "The system does not know this employee or object.")
+    SOURCE_NO_KEY = _code("SOURCE_NO_KEY", "The employee has no key that the system knows people by.")
+    SOURCE_TIMEOUT = _code("SOURCE_TIMEOUT", "The system gave no whole answer in time.")
+    SOURCE_UNREACHABLE = _code("SOURCE_UNREACHABLE", "The system could not be reached.")
+    SOURCE_BAD_ANSWER = _code("SOURCE_BAD_ANSWER", "The system gave an answer that Okno does not understand.")
+    SOURCE_BREAKER_OPEN = _code(
+        "SOURCE_BREAKER_OPEN", "The system was not asked, it failed too often just before."
+    )
+    SOURCE_OVERLOADED = _code("SOURCE_OVERLOADED", "The system was not asked, too much is being asked of it.")
+
+    @classmethod
+    def of_code(cls, code: str) -> "UserErrorCode":
+        """The code of a problem; old records of the journal may hold others, which nobody can act on."""
+        return cls.__members__.get(_SAME.get(code, code), cls.INTERNAL)
+
+
+# Codes of the journal that say the same to a user as another does
+_SAME = {"INTERRUPTED": "UNKNOWN_OUTCOME", "NO_OUTCOME": "UNKNOWN_OUTCOME", "NOT_STARTED": "UNAVAILABLE"}
+
+
 @strawberry.type(
     description="Something that the user can mend, or has to know; data, not an error of the request."
 )
 class UserError:
     """A problem with a stable code."""
 
-    code: str = strawberry.field(description="Stable code, such as DENIED, INVALID_INPUT or PREVIEW_CHANGED.")
+    code: UserErrorCode = strawberry.field(description="What is wrong.")
     message: str = strawberry.field(
         description="For developers, in English. The web application shows a text by code."
     )
@@ -73,7 +122,7 @@ class UserError:
     @classmethod
     def of_problem(cls, problem: Problem) -> "UserError":
         """The GraphQL form of a problem."""
-        return cls(code=problem.code, message=problem.message, field=problem.field)
+        return cls(code=UserErrorCode.of_code(problem.code), message=problem.message, field=problem.field)
 
 
 @strawberry.input(description="Which operation to preview, on whom, with what.")

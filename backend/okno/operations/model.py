@@ -14,6 +14,9 @@ from okno.sources.model import Change, PersonKeys
 # What each mutation records. `graph.schema` refuses to build with a mutation that is missing here.
 EVENT_TYPES: Mapping[str, str] = {"operationPreview": "operation.preview", "operationRun": "operation.run"}
 
+# Code of an outcome that was found out afterwards, see `okno.operations.sweep`
+SETTLED = "SETTLED"
+
 
 @dataclass(frozen=True, slots=True)
 class Offer:

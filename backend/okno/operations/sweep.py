@@ -11,7 +11,7 @@ from okno.audit.records import Outcome, Record
 from okno.audit.service import Journal
 from okno.clock import Clock
 from okno.errors import Conflict, NotFound
-from okno.operations.model import EVENT_TYPES, Offer, keys_of
+from okno.operations.model import EVENT_TYPES, SETTLED, Offer, keys_of
 from okno.people.service import People
 from okno.sources.errors import SourceError
 from okno.sources.service import Sources
@@ -65,7 +65,7 @@ class Sweep:
         if ended is None:
             return 0
         try:
-            await self._journal.settle(intent.ref, ended, code="SETTLED", message=message)
+            await self._journal.settle(intent.ref, ended, code=SETTLED, message=message)
         except Conflict:
             return 0  # it ended meanwhile, or another worker was faster
         return 1

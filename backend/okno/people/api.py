@@ -100,7 +100,9 @@ class Employee(relay.Node):
 class EmployeeEdge:
     """One entry of a page."""
 
-    cursor: str = strawberry.field(description="Opaque; pass it as `after` to go on behind this entry.")
+    cursor: str = strawberry.field(
+        description="Opaque; pass it as `after` to go on behind this entry, as `before` to go back from it."
+    )
     node: Employee = strawberry.field(description="The employee.")
 
 

@@ -76,18 +76,32 @@ Matching = Mapping[Match, Condition | None]
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where a person stands in the results of a search, by the values that this reader's order is made of.
+
+    None: the order is not made of it. A place stays one when its person moves, leaves or vanishes.
+    """
+
+    rank: int
+    left: bool | None
+    sort_name: str | None
+    id: UUID
+
+
+@dataclass(frozen=True, slots=True)
 class Found:
-    """One result of a search and the cursor that continues after it."""
+    """One result of a search and its place."""
 
     person: Person
-    cursor: str
+    place: Place
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Results in the order of relevance, and whether more follow."""
+    """Results in the order of relevance, and whether there are others before and behind them."""
 
     items: tuple[Found, ...]
+    has_previous: bool
     has_next: bool
 
 

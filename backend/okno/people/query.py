@@ -1,5 +1,6 @@
 """Reads what was typed into the search box: words, identifiers and phone numbers, bounded and checked."""
 
+import hashlib
 import re
 import unicodedata
 from dataclasses import dataclass
@@ -40,6 +41,11 @@ class Query:
     def single(self) -> Word | None:
         """The only word, which alone can be an exact identifier."""
         return self.words[0] if len(self.words) == 1 else None
+
+    @property
+    def fingerprint(self) -> str:
+        """The same for every spelling of the same search."""
+        return hashlib.sha256(repr(self).encode()).hexdigest()[:12]
 
 
 def parse(text: str | None) -> Query:

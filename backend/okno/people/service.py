@@ -4,15 +4,15 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from okno.clock import Clock
-from okno.errors import InvalidInput, NotFound
+from okno.errors import NotFound
 from okno.people.index.refresh import Refresh, Scanner
-from okno.people.model import IndexState, Matching, Page, Person, Progress, SourceReport
+from okno.people.model import IndexState, Matching, Page, Person, Place, Progress, SourceReport
 from okno.people.query import parse
 from okno.people.store import PeopleStore
 from okno.policy.condition import Condition
 from okno.storage.engine import Database
+from okno.storage.keyset import Window
 
-MAX_FIRST = 100
 MAX_CHAIN = 25
 
 
@@ -65,10 +65,9 @@ class People:
         matching: Matching,
         where: Condition | None = None,
         me: UUID | None = None,
-        first: int = 20,
-        after: str | None = None,
+        window: Window[Place],
     ) -> Page:
-        """A page of the people whom every word of `text` describes, best first; all people when it is blank.
+        """Some of the people whom every word of `text` describes, best first; of all people when it is blank.
 
         Args:
             text: parts of a name in any alphabet and order, login, e-mail, personnel number, phone in any spelling.
@@ -76,18 +75,15 @@ class People:
                 does not depend on names either, nor without `Match.STATE` on who left.
             where: the rows that may be seen at all; None is all rows. Applied in SQL before the limit.
             me: the employee that `ME` in the conditions stands for.
-            first: 1 to 100.
-            after: the cursor of an earlier result of the same search.
+            window: between places of earlier results of the same search.
 
         Raises:
-            InvalidInput: `text`, `first` or `after` is not usable; `field` says which.
+            InvalidInput: `text` is not usable, or a place is none of the order that this reader sees; `field` says which.
         """
-        if not 1 <= first <= MAX_FIRST:
-            raise InvalidInput(f"first has to be between 1 and {MAX_FIRST}, not {first}.", field="first")
         query = parse(text)
         async with self._db.transaction() as session:
             return await self._store.search(
-                session, query, matching=matching, where=where, me=me, first=first, after=after
+                session, query, matching=matching, where=where, me=me, window=window
             )
 
     async def count(self) -> int:

@@ -1,6 +1,5 @@
 """All SQL of the people index that answers readers: by id, by key, chains of managers, search."""
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from typing import Any
@@ -22,17 +21,16 @@ from sqlalchemy import (
     or_,
     select,
     true,
-    tuple_,
 )
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from okno.errors import InvalidInput
-from okno.people.cursor import Cursor
 from okno.people.index.merge import key_value
-from okno.people.model import Found, Match, Matching, Page, Person, PersonState
+from okno.people.model import Found, Match, Matching, Page, Person, PersonState, Place
 from okno.people.models import KeyRow, PersonRow
 from okno.people.query import MIN_INFIX, Query, Word
 from okno.policy.condition import AllOf, AnyOf, Compare, Condition, Me
+from okno.storage.keyset import Window, read_window
 
 _P = PersonRow.__table__.c
 _PERSON_COLUMNS = tuple(_P[field.name] for field in fields(Person))
@@ -109,7 +107,6 @@ class _Search:
         self.single = query.single
         self.visible = compile_condition(where, me)
         self.allowed = {match: compile_condition(condition, me) for match, condition in matching.items()}
-        self.fingerprint = hashlib.sha256(repr(query).encode()).hexdigest()[:12]
         # An order tells of what it is made by: who left comes last, and names are in order, only where both may be read.
         self.order: dict[str, ColumnElement[Any]] = {}
         for match, name, column, unknown in (
@@ -335,62 +332,68 @@ class PeopleStore:
         matching: Matching,
         where: Condition | None,
         me: UUID | None,
-        first: int,
-        after: str | None,
+        window: Window[Place],
     ) -> Page:
         search = _Search(query, matching, where, me)
-        cursor = None if after is None else Cursor.decode(after, search.fingerprint)
         if not query.words:
-            return await self._page(session, search, search.everybody(), cursor, first, ranked=False)
-        if cursor is None or cursor.rank < _SIMILAR:
-            page = await self._page(session, search, search.strict(), cursor, first, ranked=True)
-            if page.items or cursor is not None:
+            return await self._page(session, search, search.everybody(), window, ranked=False)
+        place = window.after or window.before
+        if place is None or place.rank < _SIMILAR:
+            page = await self._page(session, search, search.strict(), window, ranked=True)
+            if page.items or place is not None:
                 return page
         similar = search.similar()
         if similar is None:
-            return Page((), has_next=False)
+            return Page((), has_previous=False, has_next=False)
         await session.execute(
             select(func.set_config("pg_trgm.word_similarity_threshold", _SIMILARITY_THRESHOLD, True))
         )
-        return await self._page(session, search, similar, cursor, first, ranked=True)
+        return await self._page(session, search, similar, window, ranked=True)
 
     async def _page(
         self,
         session: AsyncSession,
         search: _Search,
         found: Select[Any],
-        cursor: Cursor | None,
-        first: int,
+        window: Window[Place],
         *,
         ranked: bool,
     ) -> Page:
-        if cursor is None:
+        if window.after is None and window.before is None:
             columns, statement = found.selected_columns, found
         else:
             hits = found.subquery("hits").c
             columns, statement = hits, select(*hits)
         order: list[ColumnElement[Any]] = [columns.rank] if ranked else []
         order += [*(columns[name] for name in search.order), columns.id]
-        if cursor is not None:
-            place = [*([cursor.rank] if ranked else []), *await self._place_of(session, search, cursor.id)]
-            statement = statement.where(tuple_(*order) > tuple_(*map(literal, place)))
-        statement = statement.order_by(*order).limit(first + 1)
-        rows = (await session.execute(statement)).all()
-        items = []
-        for row in rows[:first]:
-            person = person_of(row)
-            items.append(Found(person, Cursor(search.fingerprint, row.rank, person.id).encode()))
-        return Page(tuple(items), has_next=len(rows) > first)
+        places: Window[Sequence[Any]] = Window(
+            window.size,
+            _values(window.after, search, ranked=ranked, field="after"),
+            _values(window.before, search, ranked=ranked, field="before"),
+            window.backwards,
+        )
+        page = await read_window(session, statement, order, places, indexed=not ranked)
+        items = tuple(Found(person_of(row), _place(row, search)) for row in page.rows)
+        return Page(items, page.has_previous, page.has_next)
 
-    async def _place_of(self, session: AsyncSession, search: _Search, person_id: UUID) -> Sequence[Any]:
-        """By what the person of a cursor is sorted; of visible people only, else forged cursors could sound out names."""
-        place = select(*search.order.values(), _P.id).where(_P.id == person_id, search.visible)
-        found = (await session.execute(place)).one_or_none()
-        if found is None:
-            raise InvalidInput(
-                "This cursor's employee is no longer in the list; begin with the first page.", field="after"
-            )
-        return tuple(found)
+
+def _place(row: Any, search: _Search) -> Place:
+    left = row.left if "left" in search.order else None
+    sort_name = row.sort if "sort" in search.order else None
+    return Place(row.rank, left, sort_name, row.id)
+
+
+def _values(place: Place | None, search: _Search, *, ranked: bool, field: str) -> list[Any] | None:
+    """The place as values of the order. Who may read more or less than before has another order."""
+    if place is None:
+        return None
+    named = {"left": place.left, "sort": place.sort_name}
+    if {name for name, value in named.items() if value is not None} != search.order.keys():
+        raise InvalidInput(
+            "Your rights have changed since this cursor was made, and so has the order of the list; begin with the first page.",
+            field=field,
+        )
+    return [*([place.rank] if ranked else []), *(named[name] for name in search.order), place.id]
 
 
 def _uuids(ids: Sequence[UUID]) -> ColumnElement[list[UUID]]:

@@ -1,12 +1,13 @@
 """The values that policy hands out: rights, decisions with their reasons, problems of the files."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from uuid import UUID
 
 from okno.errors import ConfigurationError
-from okno.policy.condition import Condition, Facts, Test, any_of, compile_condition
+from okno.policy.condition import Chooser, Condition, Facts, Test, any_of, compile_choice, compile_condition
 
 ACTIONS = ("read", "write", "run", "use")
 
@@ -78,6 +79,18 @@ class Decision:
             if test(facts, me):
                 return alternative
         return None
+
+    def for_person(self, me: UUID | None) -> Chooser[Alternative]:
+        """`allows` for one person and many rows: a third of its time. Facts of None admit nothing."""
+        if self.outcome is Outcome.ALLOW:
+            first = self.alternatives[0]
+            return lambda facts: None if facts is None else first
+        return self._choose(me)
+
+    @cached_property
+    def _choose(self) -> Callable[[UUID | None], Chooser[Alternative]]:
+        conditional = [(a.condition, a) for a in self.alternatives if a.condition is not None]
+        return compile_choice(conditional)
 
     @property
     def condition(self) -> Condition | None:

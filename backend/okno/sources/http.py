@@ -82,13 +82,27 @@ class JsonClient:
         Raises:
             SourceError: the code tells the fault.
         """
+        return await self._ask("GET", path, query, None)
+
+    async def post(self, path: str, body: Any, query: Mapping[str, str] | None = None) -> Any:
+        """The JSON that a question with a JSON body is answered with; for reading only, so it may be asked again.
+
+        Raises:
+            SourceError: the code tells the fault.
+        """
+        return await self._ask("POST", path, query, orjson.dumps(body))
+
+    async def _ask(self, method: str, path: str, query: Mapping[str, str] | None, body: bytes | None) -> Any:
         session = self._opened()
         url = URL(self._base + path, encoded=True)
         if query:
             url = url.update_query(query)
+        headers = self._headers if body is None else {**self._headers, "Content-Type": "application/json"}
         try:
-            async with session.get(url, headers=self._headers, allow_redirects=False) as response:
-                status, body = response.status, await self._body(response)
+            async with session.request(
+                method, url, headers=headers, data=body, allow_redirects=False
+            ) as response:
+                status, answer = response.status, await self._body(response)
         except aiohttp.ClientPayloadError:
             raise SourceError(
                 "UNREACHABLE", f"{self._source}: the connection was cut in the middle of the answer"
@@ -101,7 +115,7 @@ class JsonClient:
             ) from None
         self._check(status)
         try:
-            return orjson.loads(body)
+            return orjson.loads(answer)
         except orjson.JSONDecodeError:
             raise SourceError("BAD_ANSWER", f"{self._source}: the answer is not JSON") from None
 

@@ -1,11 +1,12 @@
 """What a kind of corporate system has to offer. The runtime puts deadline, bulkhead, retry and breaker around it."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from okno.sources.errors import SourceRefused
 from okno.sources.manifest import Operation
+from okno.sources.many import Many
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,13 @@ class Connector(Protocol):
 
         Raises:
             SourceError: NOT_FOUND when the system answered that there is none.
+        """
+
+    async def fetch_many(self, keys: Sequence[str]) -> Many:
+        """The records of several people, at most the manifest's `many_size`, in one request; see `okno.sources.many`.
+
+        Raises:
+            SourceError: the request failed as a whole. Never NOT_FOUND: that is said of each person.
         """
 
     def scan(self, cursor: str | None) -> Scan:

@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
@@ -16,8 +16,9 @@ from okno.sources.errors import Code, SourceError, SourceRefused, SourceUnreacha
 from okno.sources.http import resolve
 from okno.sources.kind import Effect, RawPage, Scan
 from okno.sources.ldap_lease import Aborted, Lease, close_quietly, is_alive
-from okno.sources.ldap_manifest import ENTRY_DN, LdapManifest, LdapOperation
+from okno.sources.ldap_manifest import ENTRY_DN, LdapManifest, LdapOperation, any_of
 from okno.sources.manifest import Operation
+from okno.sources.many import Many, assign
 from okno.sources.template import Template, TemplateError, as_is, escape_dn, escape_filter
 
 T = TypeVar("T")
@@ -60,6 +61,43 @@ class LdapConnector:
                 "BAD_ANSWER", f"{self._manifest.id}: several entries have this {self._manifest.key}"
             )
         return entries[0]
+
+    async def fetch_many(self, keys: Sequence[str]) -> Many:
+        spec = self._manifest.read.many
+        assert spec is not None, "the reader asks for many only where the manifest has them"
+        text = any_of(self._filter, keys)
+
+        def ask(connection: ldap3.Connection) -> Many:
+            read = self._manifest.read
+            # Twice as many as there should be, so that ambiguous keys are seen. Whoever a limit cuts off, the client's
+            # or the server's, is not known; so nobody is taken for unknown then.
+            _, result, response, _ = connection.search(
+                read.base,
+                text,
+                _SCOPES[read.scope],
+                attributes=list(read.attributes),
+                size_limit=2 * len(keys),
+            )
+            if result["result"] == _SIZE_LIMIT:
+                return {}
+            self._check(result)
+            records = [self._borne(item, spec.key) for item in self._items(response)]
+            return assign(self._manifest.id, self._manifest.key, keys, records)
+
+        return await self._in_thread(Lease(), lambda lease: self._pooled(lease, ask))
+
+    def _borne(self, item: Mapping[str, Any], attribute: str) -> tuple[list[str], Any]:
+        """The entry with the keys that it bears; an attribute that is no text costs this entry alone."""
+        bears = [
+            value.decode(errors="replace")
+            for name, values in item["raw_attributes"].items()
+            if name.lower() == attribute.lower()
+            for value in values
+        ]
+        try:
+            return bears, self._record(item, self._manifest.read.attributes)
+        except SourceError as error:
+            return bears, error
 
     def scan(self, cursor: str | None) -> Scan:
         return _Listing(self, int(cursor) if cursor is not None else 0)
@@ -217,7 +255,9 @@ class LdapConnector:
         return self._entries(response, read.attributes)
 
     def _entries(self, response: Any, names: tuple[str, ...]) -> list[dict[str, Any]]:
-        entries = []
+        return [self._record(item, names) for item in self._items(response)]
+
+    def _items(self, response: Any) -> Iterator[Mapping[str, Any]]:
         for item in response or ():
             if item["type"] == "searchResRef":
                 raise SourceError(
@@ -225,8 +265,7 @@ class LdapConnector:
                     f"{self._manifest.id}: the server refers to another one; referrals are not followed",
                 )
             if item["type"] == "searchResEntry":
-                entries.append(self._record(item, names))
-        return entries
+                yield item
 
     def _record(self, item: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
         # Servers may spell attribute names as their schema does; the record spells them as the manifest.

@@ -1,5 +1,7 @@
 """Manifests of kind `ldap`: what they may say, checked against LDAP's own grammar."""
 
+import re
+from collections.abc import Sequence
 from typing import Any, ClassVar, Literal, Self
 
 from ldap3.core.exceptions import LDAPExceptionError
@@ -7,10 +9,12 @@ from ldap3.operation.search import parse_filter
 from ldap3.utils.dn import parse_dn
 from pydantic import Field, field_validator, model_validator
 
-from okno.sources.manifest import Operation, Part, Reference, SourceManifest, check_template
-from okno.sources.template import escape_dn, escape_filter
+from okno.sources.manifest import Operation, Part, ReadMany, Reference, SourceManifest, check_template
+from okno.sources.template import Template, escape_dn, escape_filter
 
 ENTRY_DN = "entry.dn"
+# An assertion whose value is the key, as in (uid={login}).
+_ASSERTION = re.compile(r"\([^()={}]+=\{[a-z_]+\}\)")
 _MARK = "Q7xPlaceholderQ7x"
 
 
@@ -28,6 +32,12 @@ class LdapAuth(Part):
     password: Reference
 
 
+class LdapMany(ReadMany):
+    """Several people are read by joining their filters with OR; `key` is the attribute that says whose an entry is."""
+
+    key: str
+
+
 class LdapRead(Part):
     """Where people are: `filter` finds one by the manifest's key, `list_filter` all of them.
 
@@ -42,6 +52,7 @@ class LdapRead(Part):
     attributes: tuple[str, ...] = Field(min_length=1)
     list_attributes: tuple[str, ...] = ()
     binary: tuple[str, ...] = ()
+    many: LdapMany | None = None
     page_size: int = Field(default=500, ge=1, le=10_000)
 
     @field_validator("base")
@@ -49,6 +60,16 @@ class LdapRead(Part):
     def _dn(cls, base: str) -> str:
         _check_dn(base)
         return base
+
+    @field_validator("many")
+    @classmethod
+    def _readable(cls, many: LdapMany | None, info: Any) -> LdapMany | None:
+        texts = set(info.data.get("attributes", ())) - set(info.data.get("binary", ()))
+        if many is not None and texts and many.key not in texts:
+            raise ValueError(
+                f"key {many.key} is none of the attributes that are read as text; known: {', '.join(sorted(texts))}"
+            )
+        return many
 
     @field_validator("list_filter")
     @classmethod
@@ -156,6 +177,22 @@ class LdapManifest(SourceManifest):
     @property
     def can_scan(self) -> bool:
         return self.read.list_filter is not None
+
+
+def any_of(template: Template, keys: Sequence[str]) -> str:
+    """The filter that finds all whom the template finds one by one.
+
+    Where nothing is negated, the OR moves inwards to the one assertion that has the key: what is asked besides stands once
+    in the filter then, and the server looks it up once.
+    """
+    (name, *others) = template.names
+    whole = template.text
+    assertion = _ASSERTION.search(whole)
+    if others or assertion is None or "(!" in whole:
+        return f"(|{''.join(template.render({name: key}, escape_filter) for key in keys)})"
+    one = Template(assertion[0])
+    inner = "".join(one.render({name: key}, escape_filter) for key in keys)
+    return f"{whole[: assertion.start()]}(|{inner}){whole[assertion.end() :]}"
 
 
 def _check_dn(dn: str) -> list[tuple[str, str]]:

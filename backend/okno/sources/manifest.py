@@ -239,6 +239,12 @@ class Operation(Part):
         return frozenset(self.input.get("properties", {}))
 
 
+class ReadMany(Part):
+    """How several people are read at once. Each kind adds how it is asked and how a record tells whose it is."""
+
+    size: int = Field(default=100, ge=2, le=1000, description="people in one request, as the system allows")
+
+
 class SourceManifest(Part):
     """One corporate system. Times in seconds."""
 
@@ -308,6 +314,12 @@ class SourceManifest(Part):
                 for template in (line.add, line.remove):
                     check_template(template or "", {f"input.{name}" for name in operation.input_names})
         return operations
+
+    @property
+    def many_size(self) -> int:
+        """How many people one request may ask for; 1 where the manifest declares no read.many."""
+        many = getattr(getattr(self, "read", None), "many", None)
+        return many.size if isinstance(many, ReadMany) else 1
 
     @property
     def can_scan(self) -> bool:

@@ -1,6 +1,6 @@
 """Kind `rest`: JSON over HTTP with a path for one person and, for the index, a listing by cursor."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
@@ -8,7 +8,8 @@ from pydantic import Field, model_validator
 from okno.sources.errors import SourceError
 from okno.sources.http import HttpManifest, JsonClient
 from okno.sources.kind import RawPage, ReadOnly, Scan
-from okno.sources.manifest import JmesPath, Part, check_template
+from okno.sources.manifest import JmesPath, Part, ReadMany, check_template
+from okno.sources.many import Many, assign
 from okno.sources.paths import Path, PathError
 from okno.sources.template import Template, TemplateError, as_is, escape_segment
 
@@ -33,10 +34,31 @@ class RestList(Part):
     page_size: int = Field(default=500, ge=1)
 
 
+class RestMany(ReadMany):
+    """How to read several people: their keys in one query parameter, parted by commas, or as a list in a JSON body that is
+    posted. `key` says where a record has its key."""
+
+    path: str = Field(pattern=r"^/[^{}]*$")
+    query: dict[str, str] = Field(default_factory=dict)
+    parameter: str | None = None
+    body: str | None = None
+    records: JmesPath
+    key: JmesPath
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if (self.parameter is None) == (self.body is None):
+            raise ValueError(
+                "give either parameter (keys in the query) or body (keys in a JSON body), naming it"
+            )
+        return self
+
+
 class RestRead(Part):
     """What is read, and how."""
 
     one: RestOne
+    many: RestMany | None = None
     list: RestList | None = None
 
 
@@ -62,6 +84,10 @@ class RestManifest(HttpManifest):
         return self.read.list is not None
 
 
+# What cannot stand in a path is refused there, so it is asked for nowhere else either.
+_NO_SEGMENTS = frozenset({"", ".", ".."})
+
+
 class RestConnector(ReadOnly):
     """One REST system."""
 
@@ -72,6 +98,11 @@ class RestConnector(ReadOnly):
         self._path = Template(one.path)
         self._query = {name: Template(text) for name, text in one.query.items()}
         self._record = Path(one.record)
+        many = manifest.read.many
+        self._many_records, self._many_key = (
+            Path(many.records if many else "@"),
+            Path(many.key if many else "@"),
+        )
 
     async def fetch(self, key: str) -> Any:
         values: dict[str, str] = {self._manifest.key: key}
@@ -86,6 +117,41 @@ class RestConnector(ReadOnly):
         if not isinstance(record, dict):
             raise SourceError("BAD_ANSWER", f"{self._manifest.id}: the record of one person is not an object")
         return record
+
+    async def fetch_many(self, keys: Sequence[str]) -> Many:
+        source, spec = self._manifest.id, self._manifest.read.many
+        assert spec is not None, "the reader asks for many only where the manifest has them"
+        keys = [key for key in keys if key not in _NO_SEGMENTS]
+        if spec.body is not None:
+            asked = keys
+            answer = await self._ask_many(self._client.post(spec.path, {spec.body: asked}, spec.query))
+        else:
+            # a comma would part the key in two
+            asked = [key for key in keys if "," not in key]
+            if not asked:
+                return {}
+            assert spec.parameter is not None, "the loader checks it"
+            query = {**spec.query, spec.parameter: ",".join(asked)}
+            answer = await self._ask_many(self._client.get(spec.path, query))
+        records = _search(source, self._many_records, answer)
+        if not isinstance(records, list):
+            raise SourceError("BAD_ANSWER", f"{source}: {spec.records} is no list of records")
+        return assign(source, self._manifest.key, asked, [self._borne(record) for record in records])
+
+    async def _ask_many(self, request: Awaitable[Any]) -> Any:
+        try:
+            return await request
+        except SourceError as error:
+            if error.code != "NOT_FOUND":
+                raise
+            raise SourceError("BAD_ANSWER", f"{self._manifest.id}: HTTP 404 for read.many.path") from None
+
+    def _borne(self, record: Any) -> tuple[list[str], Any]:
+        try:
+            key = self._many_key.search(record)
+        except PathError:
+            key = None
+        return ([key] if isinstance(key, str) else []), record
 
     def scan(self, cursor: str | None) -> Scan:
         assert self._manifest.read.list is not None, "the loader checks it"

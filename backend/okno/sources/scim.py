@@ -1,6 +1,6 @@
 """Kind `scim`: SCIM 2.0 (RFC 7643, 7644). One person by filter, everybody by startIndex and count."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
@@ -8,8 +8,22 @@ from pydantic import Field, model_validator
 from okno.sources.errors import SourceError
 from okno.sources.http import HttpManifest, JsonClient
 from okno.sources.kind import RawPage, ReadOnly, Scan
-from okno.sources.manifest import Part, check_template
+from okno.sources.manifest import JmesPath, Part, ReadMany, check_template
+from okno.sources.many import Many, assign
+from okno.sources.paths import Path, PathError
 from okno.sources.template import Template, escape_scim
+
+
+class ScimMany(ReadMany):
+    """Several people are read by joining their filters with `or`; `key` says where a resource has its key. The filter
+    travels in the URL: mind what length the system takes."""
+
+    size: int = Field(default=50, ge=2, le=1000)
+    key: JmesPath
+
+
+# Answers beyond so many times the people asked for are not read on: the filter finds others.
+_MOST = 3
 
 
 class ScimRead(Part):
@@ -20,6 +34,7 @@ class ScimRead(Part):
     filter: str
     attributes: tuple[str, ...] = ()
     list_attributes: tuple[str, ...] = ()
+    many: ScimMany | None = None
     page_size: int = Field(default=500, ge=1)
 
 
@@ -66,6 +81,7 @@ class ScimConnector(ReadOnly):
         self._client = JsonClient(manifest, environment, accept="application/scim+json, application/json")
         self._filter = Template(manifest.read.filter)
         read = manifest.read
+        self._many_key = Path(read.many.key if read.many else "@")
         self._attributes = _selection(read.attributes)
         self._list_attributes = _selection(read.list_attributes or read.attributes)
 
@@ -85,6 +101,41 @@ class ScimConnector(ReadOnly):
                 "BAD_ANSWER", f"{self._manifest.id}: several records have this {self._manifest.key}"
             )
         return resources[0]
+
+    async def fetch_many(self, keys: Sequence[str]) -> Many:
+        spec = self._manifest.read.many
+        assert spec is not None, "the reader asks for many only where the manifest has them"
+        filters = [f"({self._filter.render({self._manifest.key: key}, escape_scim)})" for key in keys]
+        query = {**self._attributes, "filter": " or ".join(filters)}
+        records: list[Any] = []
+        while True:
+            # One more than there should be, so that an ambiguous key is seen without another request.
+            page = {**query, "startIndex": str(len(records) + 1), "count": str(len(keys) + 1)}
+            resources, total = await self._list_many(page)
+            records += resources
+            # A server may return fewer than asked for; an empty page ends the list whatever the total says.
+            if not resources or len(records) >= total or len(records) > _MOST * len(keys):
+                break
+        if len(records) < total:
+            return {}  # who stands in the rest is not known
+        return assign(self._manifest.id, self._manifest.key, keys, [self._borne(each) for each in records])
+
+    async def _list_many(self, query: Mapping[str, str]) -> tuple[list[Any], int]:
+        try:
+            return await self._list(query)
+        except SourceError as error:
+            if error.code != "NOT_FOUND":
+                raise
+            raise SourceError(
+                "BAD_ANSWER", f"{self._manifest.id}: HTTP 404 for {self._manifest.read.resource}"
+            ) from None
+
+    def _borne(self, record: Any) -> tuple[list[str], Any]:
+        try:
+            key = self._many_key.search(record)
+        except PathError:
+            key = None
+        return ([key] if isinstance(key, str) else []), record
 
     def scan(self, cursor: str | None) -> Scan:
         return _Listing(self, cursor)

@@ -1,7 +1,7 @@
 """Corporate systems as the rest of Okno sees them: read a section, list people for the index, run an operation."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +131,29 @@ class Sources:
         if key is None:
             return SectionResult(State.FAILED, None, None, _no_key(reader))
         return await reader.read(key, fresh=fresh)
+
+    def cached(self, source_id: str, keys: Sequence[PersonKeys]) -> list[SectionResult | None]:
+        """Those of the sections that would be given without asking the source, in their order."""
+        reader = self._reader(source_id)
+        return reader.cached([person.find(reader.manifest.key) for person in keys])
+
+    async def read_many(self, source_id: str, keys: Sequence[PersonKeys]) -> list[SectionResult]:
+        """One section of several people, in their order: what `read` gives each of them, in as few requests as the
+        manifest's read.many allows. A fault is a state of the result that it costs, never an exception."""
+        reader = self._reader(source_id)
+        name = reader.manifest.key
+        found = [person.find(name) for person in keys]
+        results = await reader.read_many(key for key in found if key is not None)
+        return [
+            SectionResult(State.FAILED, None, None, _no_key(reader)) if key is None else results[key]
+            for key in found
+        ]
+
+    def forget(self, keys: PersonKeys) -> None:
+        """The person was changed, perhaps by another process: what is known of them is out of date."""
+        for reader in self._readers.values():
+            if (key := keys.find(reader.manifest.key)) is not None:
+                reader.forget(key)
 
     def scan(self, source_id: str, *, cursor: str | None = None) -> AsyncIterator[ScanPage]:
         """Everybody whom the source knows, as columns of the people index, page by page.

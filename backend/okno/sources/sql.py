@@ -2,16 +2,17 @@
 
 import asyncio
 import re
-from collections.abc import Awaitable, Iterable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
 import asyncpg
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from okno.errors import ConfigurationError
 from okno.sources.errors import SourceError
 from okno.sources.kind import RawPage, ReadOnly, Scan
-from okno.sources.manifest import Part, Reference, SourceManifest
+from okno.sources.manifest import Part, ReadMany, Reference, SourceManifest
+from okno.sources.many import Many, assign
 
 T = TypeVar("T")
 
@@ -78,11 +79,27 @@ class SqlList(Part):
     page_size: int = Field(default=1000, ge=1)
 
 
+class SqlMany(ReadMany):
+    """Reads several people: the parameter :keys is the list of their keys, as in `WHERE number = ANY(:keys)`, and `key` the
+    column of the result that says whose row it is."""
+
+    size: int = Field(default=500, ge=2, le=1000)
+    statement: Sql
+    key: str
+
+    @field_validator("statement")
+    @classmethod
+    def _parameters(cls, statement: str) -> str:
+        _check_parameters("the statement", statement, {"keys"}, {"keys"})
+        return statement
+
+
 class SqlRead(Part):
     """`one` reads a person by the manifest's key. With rows: many the record is {rows: […]}, which may be empty."""
 
     one: Sql
     rows: Literal["one", "many"] = "one"
+    many: SqlMany | None = None
     list: SqlList | None = None
 
 
@@ -129,6 +146,7 @@ class SqlConnector(ReadOnly):
         if not self._url.startswith(("postgresql://", "postgres://")):
             raise ConfigurationError(f"source {manifest.id}: endpoint.url has to start with postgresql://")
         self._one = Statement(manifest.read.one)
+        self._many = Statement(manifest.read.many.statement if manifest.read.many else "")
         self._idle: list[asyncpg.Connection[asyncpg.Record]] = []
         self._closed = False
 
@@ -143,6 +161,22 @@ class SqlConnector(ReadOnly):
                 "BAD_ANSWER", f"{self._manifest.id}: several rows have this {self._manifest.key}"
             )
         return rows[0]
+
+    async def fetch_many(self, keys: Sequence[str]) -> Many:
+        source, spec = self._manifest.id, self._manifest.read.many
+        assert spec is not None, "the reader asks for many only where the manifest has them"
+        rows = await self.rows(self._many, {"keys": list(keys)})
+        of: dict[str, list[dict[str, Any]]] = {}
+        for row in rows:
+            key = row.get(spec.key)
+            if not isinstance(key, str):
+                raise SourceError("BAD_ANSWER", f"{source}: the column {spec.key} of read.many is no text")
+            of.setdefault(key, []).append(row)
+        if self._manifest.read.rows == "many":
+            strangers = not of.keys() <= set(keys)
+            return {key: {"rows": of.get(key, [])} for key in keys if key in of or not strangers}
+        borne = [([key], row) for key, found in of.items() for row in found]
+        return assign(source, self._manifest.key, keys, borne)
 
     def scan(self, cursor: str | None) -> Scan:
         assert self._manifest.read.list is not None, "the loader checks it"

@@ -1,8 +1,11 @@
 """The connection pool and the transaction, the unit in which requests and jobs write."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
 
+import asyncpg
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -67,7 +70,7 @@ class Database:
             Unavailable: the server cannot be reached, shuts down, is read-only or lets Okno not in, or all connections
                 are taken. Whether a commit that was under way took effect is then not known to the caller.
         """
-        try:
+        with _unavailable():
             if self._connection is not None:
                 session = AsyncSession(
                     self._connection, join_transaction_mode="create_savepoint", expire_on_commit=False
@@ -76,24 +79,40 @@ class Database:
                 session = AsyncSession(self._engine, expire_on_commit=False)
             async with session, session.begin():
                 yield session
-        except PoolTimeout as error:
-            raise Unavailable(
-                "All connections to the database are taken; nothing was changed. Try again in a moment."
-            ) from error
-        except DBAPIError as error:
-            if _sqlstate(error).startswith(_NOT_LET_IN):
-                raise Unavailable(
-                    "The database does not let Okno in; check the login and the database of DATABASE_URL."
-                ) from error
-            if is_gone(error):
-                raise Unavailable(
-                    "The database does not answer; nothing was changed. Try again in a moment."
-                ) from error
-            raise
-        except (OSError, TimeoutError) as error:
-            raise Unavailable(
-                "The database does not answer; nothing was changed. Try again in a moment."
-            ) from error
+
+    @asynccontextmanager
+    async def listen(self, channel: str, heard: Callable[[str], None]) -> AsyncIterator["Listening"]:
+        """Keeps one connection of the pool that hears what is told on the channel, until the block ends.
+
+        Args:
+            heard: called with the payload of each notification; it has to return at once.
+
+        Raises:
+            Unavailable: the server cannot be reached.
+        """
+        with _unavailable():
+            connection = await self._engine.connect()
+            try:
+                driver: Any = (await connection.get_raw_connection()).driver_connection
+                listening = Listening(driver)
+                driver.add_termination_listener(listening.end)
+                await driver.add_listener(channel, lambda _line, _pid, _channel, payload: heard(payload))
+                yield listening
+            finally:
+                # it has heard things: nobody else gets it from the pool
+                await connection.invalidate()
+                await connection.close()
+
+    async def notify(self, channel: str, payload: str) -> None:
+        """Tells whoever listens on the channel, in a transaction of its own.
+
+        Raises:
+            Unavailable: the server cannot be reached.
+        """
+        async with self.transaction() as session:
+            await session.execute(
+                text("SELECT pg_notify(:channel, :payload)"), {"channel": channel, "payload": payload}
+            )
 
     async def ping(self) -> None:
         """Asks the server for one row.
@@ -107,6 +126,53 @@ class Database:
     async def dispose(self) -> None:
         """Closes the pool."""
         await self._engine.dispose()
+
+
+class Listening:
+    """A connection that hears notifications. `lost` is set when it has ended, as far as this side has noticed."""
+
+    def __init__(self, driver: Any) -> None:
+        self._driver = driver
+        self.lost = asyncio.Event()
+
+    def end(self, _driver: Any) -> None:
+        """Called by the driver."""
+        self.lost.set()
+
+    async def ping(self) -> None:
+        """Asks over this very connection, which may be dead without anybody having told.
+
+        Raises:
+            Unavailable: no answer.
+        """
+        with _unavailable():
+            await self._driver.execute("SELECT 1", timeout=5)
+
+
+@contextmanager
+def _unavailable() -> Iterator[None]:
+    """Errors that say that the server is not there, as `Unavailable`."""
+    gone = "The database does not answer; nothing was changed. Try again in a moment."
+    try:
+        yield
+    except PoolTimeout as error:
+        raise Unavailable(
+            "All connections to the database are taken; nothing was changed. Try again in a moment."
+        ) from error
+    except DBAPIError as error:
+        if _sqlstate(error).startswith(_NOT_LET_IN):
+            raise Unavailable(
+                "The database does not let Okno in; check the login and the database of DATABASE_URL."
+            ) from error
+        if is_gone(error):
+            raise Unavailable(gone) from error
+        raise
+    except asyncpg.PostgresError as error:
+        if str(error.sqlstate).startswith(_GONE):
+            raise Unavailable(gone) from error
+        raise
+    except (OSError, TimeoutError, asyncpg.InterfaceError) as error:
+        raise Unavailable(gone) from error
 
 
 def driver_url(url: str) -> str:

@@ -21,7 +21,7 @@ const widget = (more: Partial<Widget> = {}, manifest: object = {}): Widget => ({
   version: 1,
   view: "facts",
   slot: "employee-card",
-  document: "query DomainAccountWidget($employee: ID!) { employee(id: $employee) { id domain { login locked } } }",
+  documentId: "sha256:a-widget",
   manifest: {
     title: { en: "Domain account", ru: "Учётная запись" },
     section: "employee.domain",

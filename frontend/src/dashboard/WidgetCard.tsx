@@ -1,16 +1,19 @@
 /** One widget: its query, its face, its corner. The height is the manifest's, so nothing moves when data arrives. */
-import { CircleExclamation, CircleInfo, Lock, Person } from "@gravity-ui/icons";
+import { ArrowRotateRight, CircleExclamation, CircleInfo, Lock, Person } from "@gravity-ui/icons";
 import { Button, Icon } from "@gravity-ui/uikit";
-import { type CSSProperties, Suspense, useContext, useId, useMemo } from "react";
+import { type CSSProperties, type ReactNode, Suspense, useContext, useId, useMemo } from "react";
 import { useQuery } from "urql";
 
+import { trustedDocument } from "../api/documents";
 import { failureText } from "../api/failure";
 import { readGate } from "../api/gate";
 import { useKept } from "../api/kept";
 import type { WidgetsQuery } from "../generated/graphql";
 import { useI18n } from "../i18n";
+import { useRefresh } from "../operations/changes";
 import { ErrorBoundary } from "../shell/ErrorBoundary";
 import { denialText } from "../shell/Faces";
+import { UNKNOWN_DOCUMENT } from "../api/updated";
 import { findView } from "../views/registry";
 import { ActionsContext } from "./actions";
 import { Corner } from "./Corner";
@@ -25,11 +28,13 @@ export function WidgetCard({ widget, employee }: { widget: Widget; employee: str
   const { t, pick } = useI18n();
   const titleId = useId();
   const manifest = useMemo(() => readManifest(widget), [widget]);
-  const [answer, again] = useQuery<unknown>({
-    query: widget.document,
+  const query = useMemo(() => trustedDocument("query", null, widget.documentId), [widget.documentId]);
+  const [answer, again] = useQuery<unknown, { employee: string }>({
+    query,
     variables: { employee },
     requestPolicy: "cache-and-network",
   });
+  useRefresh(again);
   const { data, extensions, error, fetching } = answer;
   const arrived = useMemo(() => (data == null ? null : { data, gate: readGate(extensions) }), [data, extensions]);
   // A later read that failed does not take away what an earlier one brought: it is shown with a note.
@@ -124,6 +129,15 @@ function OtherFace({ face, manifest, onRetry, retrying }: OtherFaceProps) {
     case "absent":
       return <CardFace icon={Person} title={t("widget.absent.title", { source })} text={t("widget.absent.text")} />;
     case "failed":
+      if (face.failure.code === UNKNOWN_DOCUMENT) {
+        return (
+          <CardFace icon={ArrowRotateRight} title={t("page.outdated.title")} text={t("page.outdated.text")}>
+            <Button size="m" onClick={() => window.location.reload()}>
+              {t("page.outdated.reload")}
+            </Button>
+          </CardFace>
+        );
+      }
       return (
         <CardFace
           icon={CircleExclamation}
@@ -146,9 +160,10 @@ interface CardFaceProps {
   tone?: "plain" | "danger";
   onRetry?: () => void;
   retrying?: boolean;
+  children?: ReactNode;
 }
 
-function CardFace({ icon, title, text, next, tone = "plain", onRetry, retrying = false }: CardFaceProps) {
+function CardFace({ icon, title, text, next, tone = "plain", onRetry, retrying = false, children }: CardFaceProps) {
   const { t } = useI18n();
   return (
     <div className={styles.face} data-tone={tone}>
@@ -163,6 +178,7 @@ function CardFace({ icon, title, text, next, tone = "plain", onRetry, retrying =
           {t("common.retry")}
         </Button>
       )}
+      {children}
     </div>
   );
 }

@@ -1,7 +1,7 @@
 /** The journal: a dense list, filters as chips, a record read as a sentence, then raw, with its place in the chain. */
-import { ArrowRotateRight } from "@gravity-ui/icons";
+import { ArrowRotateRight, ArrowUp } from "@gravity-ui/icons";
 import { Button, Drawer, Icon, Skeleton } from "@gravity-ui/uikit";
-import { useMemo, useState } from "react";
+import { type RefObject, useEffect, useMemo, useRef, useState } from "react";
 import { useLocation, useParams, useSearchParams } from "wouter";
 
 import { useNow } from "../clock";
@@ -12,9 +12,15 @@ import { recordPath } from "../shell/pages";
 import { Chips } from "./Chips";
 import { type Filters, matches, NO_FILTERS, operationsOf, typesOf } from "./filters";
 import styles from "./JournalPage.module.css";
+import { LiveSwitch } from "./LiveSwitch";
 import { Outcome } from "./Outcome";
 import { RecordSheet } from "./RecordSheet";
-import { useRecords } from "./useRecords";
+import { type Journal, useRecords } from "./useRecords";
+
+/** Scrolled by less than this, one is at the top. */
+const TOP_PIXELS = 24;
+const scroller = () => document.getElementById("content");
+const isAtTop = () => (scroller()?.scrollTop ?? 0) < TOP_PIXELS;
 
 export default function JournalPage() {
   const { t } = useI18n();
@@ -24,7 +30,15 @@ export default function JournalPage() {
   const employee = parameters.get("employee");
   const place = parameters.size > 0 ? `?${parameters}` : "";
   const [filters, setFilters] = useState<Filters>(NO_FILTERS);
-  const journal = useRecords(employee);
+  const [paused, setPaused] = useState(false);
+  const table = useRef<HTMLTableElement>(null);
+  const isReading = () =>
+    paused ||
+    id !== undefined ||
+    !isAtTop() ||
+    (table.current !== null && (table.current.matches(":hover") || table.current.contains(document.activeElement)));
+  const journal = useRecords(employee, isReading);
+  useReleaseAtTop(journal, paused);
   const shown = journal.records.filter((record) => matches(record, filters));
   const opened = id === undefined ? null : decodeURIComponent(id);
   const close = () => navigate(`/journal${place}`);
@@ -34,10 +48,20 @@ export default function JournalPage() {
       <header className={styles.header}>
         <h1 className={styles.title}>{t("page.journal")}</h1>
         <p className={styles.about}>{t("journal.about")}</p>
-        <Button className={styles.reload} onClick={journal.reload} loading={journal.fetching}>
-          <Icon data={ArrowRotateRight} size={14} />
-          {t("journal.reload")}
-        </Button>
+        <div className={styles.reading}>
+          <LiveSwitch
+            state={journal.live}
+            paused={paused}
+            onPause={(pause) => {
+              setPaused(pause);
+              if (!pause) journal.release();
+            }}
+          />
+          <Button onClick={journal.reload} loading={journal.fetching}>
+            <Icon data={ArrowRotateRight} size={14} />
+            {t("journal.reload")}
+          </Button>
+        </div>
       </header>
       <Chips
         filters={filters}
@@ -50,12 +74,23 @@ export default function JournalPage() {
         onChange={setFilters}
         onAnyEmployee={() => setParameters({})}
       />
-      <Listed
-        journal={journal}
-        shown={shown}
-        opened={opened}
-        onOpen={(record) => navigate(recordPath(record.id) + place)}
-      />
+      <div className={styles.list}>
+        <NewRecords
+          count={journal.held.filter((record) => matches(record, filters)).length}
+          behind={journal.behind}
+          onShow={() => {
+            scroller()?.scrollTo({ top: 0 });
+            journal.release();
+          }}
+        />
+        <Listed
+          table={table}
+          journal={journal}
+          shown={shown}
+          opened={opened}
+          onOpen={(record) => navigate(recordPath(record.id) + place)}
+        />
+      </div>
       <Drawer
         open={opened !== null}
         placement="right"
@@ -71,14 +106,43 @@ export default function JournalPage() {
   );
 }
 
+/** Whoever scrolls back to the top wants to see what is new there. */
+function useReleaseAtTop({ release }: Journal, paused: boolean): void {
+  useEffect(() => {
+    const content = scroller();
+    if (content === null || paused) return;
+    const look = () => {
+      if (isAtTop()) release();
+    };
+    content.addEventListener("scroll", look, { passive: true });
+    return () => content.removeEventListener("scroll", look);
+  }, [release, paused]);
+}
+
+/** How many records wait above the list, over it, so that nothing moves when they come. */
+function NewRecords({ count, behind, onShow }: { count: number; behind: boolean; onShow(): void }) {
+  const { t } = useI18n();
+  return (
+    <div className={styles.new} role="status">
+      {(behind || count > 0) && (
+        <Button view="action" pin="circle-circle" onClick={onShow} data-testid="new-records">
+          <Icon data={ArrowUp} size={14} />
+          {behind ? t("journal.new_many") : t("journal.new", { count })}
+        </Button>
+      )}
+    </div>
+  );
+}
+
 interface ListedProps {
-  journal: ReturnType<typeof useRecords>;
+  table: RefObject<HTMLTableElement>;
+  journal: Journal;
   shown: readonly RecordLineFragment[];
   opened: string | null;
   onOpen(record: RecordLineFragment): void;
 }
 
-function Listed({ journal, shown, opened, onOpen }: ListedProps) {
+function Listed({ table, journal, shown, opened, onOpen }: ListedProps) {
   const { t } = useI18n();
   const operations = useMemo(() => operationsOf(journal.records), [journal.records]);
   if (journal.records.length === 0) {
@@ -100,7 +164,7 @@ function Listed({ journal, shown, opened, onOpen }: ListedProps) {
   return (
     <>
       <div className={styles.scroll}>
-        <table className={styles.table} data-testid="journal">
+        <table ref={table} className={styles.table} data-testid="journal">
           <thead>
             <tr>
               <th scope="col">{t("journal.at")}</th>
@@ -120,6 +184,7 @@ function Listed({ journal, shown, opened, onOpen }: ListedProps) {
                 record={record}
                 operation={operations.get(record.id)}
                 opened={record.id === opened}
+                added={journal.added.has(record.id)}
                 onOpen={onOpen}
               />
             ))}
@@ -143,17 +208,25 @@ function Row({
   record,
   operation,
   opened,
+  added,
   onOpen,
 }: {
   record: RecordLineFragment;
   operation: string | undefined;
   opened: boolean;
+  added: boolean;
   onOpen(record: RecordLineFragment): void;
 }) {
   const { t, pick, format } = useI18n();
   const now = useNow();
   return (
-    <tr className={styles.row} data-opened={opened} onClick={() => onOpen(record)} data-testid="journal-row">
+    <tr
+      className={styles.row}
+      data-opened={opened}
+      data-added={added}
+      onClick={() => onOpen(record)}
+      data-testid="journal-row"
+    >
       <td className={styles.at}>
         <time dateTime={record.at} title={format.relative(record.at, now)}>
           {format.stamp(record.at)}

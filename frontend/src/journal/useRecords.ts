@@ -1,43 +1,65 @@
-/** Pages of the journal, newest first, loaded one behind the other. */
-import { useCallback, useEffect, useState } from "react";
+/** Records of the journal, newest first: pages loaded one behind the other, and those written while one looks. */
+import { useCallback, useEffect, useRef, useState } from "react";
 import { useClient } from "urql";
 
-import { type Failure, failureOf } from "../api/failure";
-import { type Gate, OPEN_GATE, readGate } from "../api/gate";
-import { JournalRecordsDocument, type RecordLineFragment } from "../generated/graphql";
+import { failureOf } from "../api/failure";
+import { OPEN_GATE, readGate } from "../api/gate";
+import type { LiveState } from "../api/live";
+import { useEvents } from "../api/useLive";
+import { JournalRecordAddedDocument, JournalRecordsDocument, type RecordLineFragment } from "../generated/graphql";
+import { arrive, catchUp, type Records, release, START, tooMany } from "./arrivals";
 
 const PAGE = 50;
+/** A subscription stands a moment after the connection does; what was written before is read then. */
+const CATCH_UP_MILLISECONDS = 500;
 
-export interface Records {
-  records: readonly RecordLineFragment[];
-  next: string | null;
-  fetching: boolean;
-  failure: Failure | null;
-  gate: Gate;
+export interface Journal extends Records {
+  live: LiveState;
+  more(): void;
+  reload(): void;
+  /** Lets those that were held back into the list. */
+  release(): void;
 }
 
-const START: Records = { records: [], next: null, fetching: true, failure: null, gate: OPEN_GATE };
-
-export function useRecords(employee: string | null): Records & { more(): void; reload(): void } {
+/** @param isReading whether the list must not move now. */
+export function useRecords(employee: string | null, isReading: () => boolean): Journal {
   const client = useClient();
   const [state, setState] = useState<Records>(START);
+  /** What was written while the first page was on its way. */
+  const since = useRef<RecordLineFragment[]>([]);
+  const reading = useRef(isReading);
+  useEffect(() => {
+    reading.current = isReading;
+  });
 
+  const read = useCallback(
+    (after: string | null) =>
+      client
+        .query(JournalRecordsDocument, { first: PAGE, after, employee }, { requestPolicy: "network-only" })
+        .toPromise(),
+    [client, employee],
+  );
   const load = useCallback(
     async (after: string | null, isCurrent: () => boolean) => {
-      const { data, error, extensions } = await client
-        .query(JournalRecordsDocument, { first: PAGE, after, employee }, { requestPolicy: "network-only" })
-        .toPromise();
+      if (after === null) since.current = [];
+      const { data, error, extensions } = await read(after);
       if (!isCurrent()) return;
       const page = data?.auditRecords;
-      setState((now) => ({
-        records: page ? [...(after === null ? [] : now.records), ...page.edges.map(({ node }) => node)] : now.records,
-        next: page ? (page.pageInfo.hasNextPage ? (page.pageInfo.endCursor ?? null) : null) : now.next,
-        fetching: false,
-        failure: error && !page ? failureOf(error) : null,
-        gate: page ? OPEN_GATE : readGate(extensions),
-      }));
+      if (!page) {
+        const failure = error ? failureOf(error) : null;
+        setState((now) => ({ ...now, fetching: false, failure, gate: readGate(extensions) }));
+        return;
+      }
+      const loaded = page.edges.map(({ node }) => node);
+      const next = page.pageInfo.hasNextPage ? (page.pageInfo.endCursor ?? null) : null;
+      const rest = { next, fetching: false, failure: null, gate: OPEN_GATE };
+      setState((now) =>
+        after === null
+          ? arrive({ ...START, ...rest, records: loaded }, since.current, false)
+          : { ...now, ...rest, records: [...now.records, ...loaded] },
+      );
     },
-    [client, employee],
+    [read],
   );
 
   useEffect(() => {
@@ -49,9 +71,51 @@ export function useRecords(employee: string | null): Records & { more(): void; r
     };
   }, [load]);
 
-  const again = (after: string | null) => {
-    setState((now) => ({ ...now, fetching: true, failure: null }));
-    void load(after, () => true);
-  };
-  return { ...state, more: () => again(state.next), reload: () => again(null) };
+  const again = useCallback(
+    (after: string | null) => {
+      setState((now) => ({ ...now, fetching: true, failure: null }));
+      void load(after, () => true);
+    },
+    [load],
+  );
+
+  const [resumed, setResumed] = useState(0);
+  const live = useEvents(
+    JournalRecordAddedDocument,
+    { employee },
+    {
+      onEvent: ({ auditRecordAdded: record }) => {
+        if (!record) return;
+        since.current.push(record);
+        setState((now) => arrive(now, [record], reading.current()));
+      },
+      onResumed: () => setResumed((count) => count + 1),
+    },
+  );
+  useEffect(() => {
+    if (live !== "live") return;
+    let current = true;
+    const timer = window.setTimeout(() => {
+      void read(null).then(({ data }) => {
+        if (!current || !data?.auditRecords) return;
+        const newest = data.auditRecords.edges.map(({ node }) => node);
+        setState((now) => catchUp(now, newest, PAGE, reading.current()));
+      });
+    }, CATCH_UP_MILLISECONDS);
+    return () => {
+      current = false;
+      window.clearTimeout(timer);
+    };
+  }, [live, resumed, read]);
+
+  const letIn = useCallback(() => {
+    if (state.behind || tooMany(state)) again(null);
+    else setState(release);
+  }, [state, again]);
+  useEffect(() => {
+    const stale = (state.behind || tooMany(state)) && !state.fetching && state.failure === null;
+    if (stale && !reading.current()) again(null);
+  }, [state, again]);
+
+  return { ...state, live, more: () => again(state.next), reload: () => again(null), release: letIn };
 }

@@ -2,7 +2,7 @@
  * One deed from form to result: form → previewed → done. A deed has one idempotency key from its preview on, so asking
  * again after a lost answer never does it twice.
  */
-import { useCallback, useEffect, useRef, useState } from "react";
+import { useCallback, useContext, useEffect, useRef, useState } from "react";
 import { useClient } from "urql";
 
 import { type Failure, failureOf } from "../api/failure";
@@ -14,6 +14,8 @@ import {
   RunOperationDocument,
   type RunOperationMutation,
 } from "../generated/graphql";
+import { ChangesContext } from "./changes";
+import type { Ending } from "./echoes";
 
 export type Problem = NonNullable<PreviewOperationMutation["operationPreview"]>["errors"][number];
 type RunPayload = NonNullable<RunOperationMutation["operationRun"]>;
@@ -56,8 +58,13 @@ export interface Deed {
 
 const FORM: Stage = { kind: "form" };
 
+/** A result that is only repeated changed nothing now. */
+const endingOf = (payload: RunPayload | null | undefined): Ending =>
+  !payload ? "lost" : payload.outcome === "SUCCEEDED" && payload.replayed !== true ? "succeeded" : "failed";
+
 export function useOperation(operation: string, employee: string): Deed {
   const client = useClient();
+  const { echoes } = useContext(ChangesContext);
   const [stage, setStage] = useState<Stage>(FORM);
   const [busy, setBusy] = useState<Deed["busy"]>(null);
   const [problems, setProblems] = useState<readonly Problem[]>([]);
@@ -117,6 +124,7 @@ export function useOperation(operation: string, employee: string): Deed {
     setBusy("run");
     setProblems([]);
     setFailure(null);
+    echoes?.begin();
     const { data, error } = await client
       .mutation(
         RunOperationDocument,
@@ -126,9 +134,10 @@ export function useOperation(operation: string, employee: string): Deed {
         { additionalTypenames: ["Employee"] },
       )
       .toPromise();
-    if (!mounted.current) return;
     const payload = data?.operationRun;
-    const codes = new Set(payload?.errors.map(({ code }) => code));
+    echoes?.end(endingOf(payload));
+    if (!mounted.current) return;
+    const codes = new Set<string>(payload?.errors.map(({ code }) => code));
     if (["PREVIEW_CHANGED", "PREVIEW_EXPIRED", "PREVIEW_INVALID"].some((code) => codes.has(code))) {
       await show(true);
     } else if (stage.lost && codes.has("CONFLICT")) {
@@ -147,7 +156,7 @@ export function useOperation(operation: string, employee: string): Deed {
       setFailure(reason);
     }
     if (mounted.current) setBusy(null);
-  }, [client, operation, employee, stage, show]);
+  }, [client, operation, employee, stage, show, echoes]);
 
   const acknowledge = useCallback(
     () => setStage((now) => (now.kind === "previewed" ? { ...now, seen: true } : now)),

@@ -8,6 +8,7 @@ import type { Gate } from "../api/gate";
 import { useNow } from "../clock";
 import { EmployeeDatesDocument, type EmployeeHeaderQuery } from "../generated/graphql";
 import { useI18n } from "../i18n";
+import { useRefresh } from "../operations/changes";
 import { CopyText } from "../shell/CopyText";
 import { employeePath } from "../shell/pages";
 import { Locked } from "../views/Locked";
@@ -80,7 +81,12 @@ const DATED = new Set(["ON_LEAVE", "LEAVING", "DISMISSED"]);
 
 function State({ employee }: { employee: Employee }) {
   const dated = employee.state != null && DATED.has(employee.state);
-  const [{ data }] = useQuery({ query: EmployeeDatesDocument, variables: { employee: employee.id }, pause: !dated });
+  const [{ data }, again] = useQuery({
+    query: EmployeeDatesDocument,
+    variables: { employee: employee.id },
+    pause: !dated,
+  });
+  useRefresh(again, dated);
   if (!employee.state) return null;
   const dates = data?.employee?.hr;
   return (

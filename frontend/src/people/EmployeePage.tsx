@@ -1,32 +1,47 @@
 /** One employee in one window: header, the team's widgets, ready-made actions. */
-import { Thunderbolt, Xmark } from "@gravity-ui/icons";
+import { ArrowsRotateRight, Thunderbolt, Xmark } from "@gravity-ui/icons";
 import { Button, Drawer, Icon, Skeleton } from "@gravity-ui/uikit";
-import { useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { useCallback, useContext, useEffect, useMemo, useRef, useState } from "react";
 import { useQuery } from "urql";
 
 import { failureOf, isNotThere } from "../api/failure";
 import { readGate } from "../api/gate";
 import { useKept } from "../api/kept";
+import { useNow } from "../clock";
 import { ActionsContext, type Offer } from "../dashboard/actions";
 import { WidgetGrid } from "../dashboard/WidgetGrid";
 import { EmployeeHeaderDocument, OperationsDocument } from "../generated/graphql";
 import { useI18n } from "../i18n";
 import { ActionList } from "../operations/ActionList";
 import { ActionSheet } from "../operations/ActionSheet";
+import { ChangesContext, useRefresh } from "../operations/changes";
 import { DeniedFace, FailedFace, NotFoundFace } from "../shell/Faces";
 import { useShortcuts } from "../shell/keyboard";
 import { EmployeeHeader } from "./EmployeeHeader";
 import styles from "./EmployeePage.module.css";
+import { useChanges } from "./useChanges";
 
+/** For so long a change is news where there is no room to tell of it for good. */
+const YOUNG_MILLISECONDS = 10_000;
 const PANEL = "(min-width: 1200px)";
 
 export default function EmployeePage({ id }: { id: string }) {
+  const changes = useChanges(id);
+  return (
+    <ChangesContext.Provider value={changes}>
+      <Employee id={id} />
+    </ChangesContext.Provider>
+  );
+}
+
+function Employee({ id }: { id: string }) {
   const { t } = useI18n();
   const [{ data, error, fetching, extensions }, again] = useQuery({
     query: EmployeeHeaderDocument,
     variables: { employee: id },
     requestPolicy: "cache-and-network",
   });
+  useRefresh(again);
   const employee = useKept(data?.employee);
   useEffect(() => {
     if (employee?.displayName) document.title = t("app.title", { page: employee.displayName });
@@ -82,6 +97,7 @@ const CLOSED: DrawerState = { open: false, offer: null, fromList: false, count: 
 function Card({ id, header, name }: { id: string; header: React.ReactNode; name: string }) {
   const { t } = useI18n();
   const [{ data, error, fetching }, again] = useQuery({ query: OperationsDocument, variables: { employee: id } });
+  useRefresh(again);
   const offers = useMemo(() => data?.operations ?? [], [data]);
   const [drawer, setDrawer] = useState<DrawerState>(CLOSED);
   const firstField = useRef<HTMLElement | null>(null);
@@ -125,6 +141,7 @@ function Card({ id, header, name }: { id: string; header: React.ReactNode; name:
             <Icon data={Thunderbolt} size={16} />
             {t("actions.title")}
           </Button>
+          <ChangedNote />
         </div>
         <div className={styles.main}>
           <WidgetGrid slot="employee-card" employee={id} />
@@ -170,6 +187,29 @@ function Card({ id, header, name }: { id: string; header: React.ReactNode; name:
         )}
       </Drawer>
     </ActionsContext.Provider>
+  );
+}
+
+/** In a place of its own, over nothing: it comes while one reads, and nothing may move. */
+function ChangedNote() {
+  const { t, format } = useI18n();
+  const { changedAt } = useContext(ChangesContext);
+  const now = useNow();
+  const at = changedAt === null ? now : Date.parse(changedAt);
+  return (
+    <p className={styles.changed} role="status">
+      {changedAt !== null && (
+        <span
+          className={styles.changedText}
+          title={format.exact(changedAt)}
+          data-young={now - at < YOUNG_MILLISECONDS}
+          data-testid="changed"
+        >
+          <Icon data={ArrowsRotateRight} size={12} />
+          {t("employee.changed", { ago: format.relative(changedAt, Math.max(now, at)) })}
+        </span>
+      )}
+    </p>
   );
 }
 

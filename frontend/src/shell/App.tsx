@@ -1,17 +1,20 @@
 /** From nothing to the signed-in shell: session, then who one is, then the pages. */
 import { Button } from "@gravity-ui/uikit";
-import { lazy, type ReactNode, Suspense, useEffect, useMemo, useRef } from "react";
+import { lazy, type ReactNode, Suspense, useEffect, useMemo, useRef, useState } from "react";
 import { Provider, useQuery } from "urql";
 
 import { createClient } from "../api/client";
 import { failureOf } from "../api/failure";
 import { useKept } from "../api/kept";
+import { Live } from "../api/live";
+import { LiveContext } from "../api/useLive";
 import { MeDocument } from "../generated/graphql";
 import { useI18n } from "../i18n";
 import styles from "./App.module.css";
 import { ErrorBoundary } from "./ErrorBoundary";
 import { BrokenFace, FailedFace, FullPage } from "./Faces";
 import { MeContext } from "./me";
+import { OutdatedBar } from "./OutdatedBar";
 import { SessionProvider, useSession } from "./session";
 import { Shell } from "./Shell";
 
@@ -29,6 +32,7 @@ export function App() {
       <SessionProvider>
         <Gate />
       </SessionProvider>
+      <OutdatedBar />
     </ErrorBoundary>
   );
 }
@@ -82,10 +86,14 @@ function Kept({ inert, children }: { inert: boolean; children: ReactNode }) {
 
 function SignedIn() {
   const { renew } = useSession();
-  const client = useMemo(() => createClient(renew), [renew]);
+  const [live] = useState(() => new Live());
+  const client = useMemo(() => createClient(renew, live), [renew, live]);
+  useEffect(() => () => live.close(), [live]);
   return (
     <Provider value={client}>
-      <WithMe />
+      <LiveContext.Provider value={live}>
+        <WithMe />
+      </LiveContext.Provider>
     </Provider>
   );
 }

@@ -7,7 +7,7 @@ import { type Failure, failureText } from "../api/failure";
 import type { Denial } from "../api/gate";
 import { type I18n, useI18n } from "../i18n";
 import styles from "./Faces.module.css";
-import { isOutdated } from "./updated";
+import { isOutdated, UNKNOWN_DOCUMENT } from "../api/updated";
 
 interface FaceProps {
   title: string;
@@ -44,6 +44,7 @@ interface FailedFaceProps {
 /** What happened, what it means for the task, what to do next; the request id for whoever is asked for help. */
 export function FailedFace({ title, text, failure, onRetry, more }: FailedFaceProps) {
   const i18n = useI18n();
+  if (failure?.code === UNKNOWN_DOCUMENT) return <OutdatedFace />;
   return (
     <Face
       testId="failed"
@@ -108,8 +109,13 @@ export function NotFoundFace({ title, text }: { title?: string; text?: string })
 /** A part of the page that could not be drawn: a defect, or a page that is older than the server. */
 export function BrokenFace({ onRetry }: { onRetry(): void }) {
   const { t } = useI18n();
-  if (!isOutdated())
-    return <FailedFace title={t("page.failed.title")} text={t("page.failed.text")} onRetry={onRetry} />;
+  if (isOutdated()) return <OutdatedFace />;
+  return <FailedFace title={t("page.failed.title")} text={t("page.failed.text")} onRetry={onRetry} />;
+}
+
+/** A new version is out, and what the page asked for belonged to the former one. */
+function OutdatedFace() {
+  const { t } = useI18n();
   return (
     <Face testId="outdated" icon={ArrowRotateRight} title={t("page.outdated.title")} text={t("page.outdated.text")}>
       <Button view="action" onClick={() => window.location.reload()}>

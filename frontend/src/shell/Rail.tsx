@@ -15,8 +15,11 @@ export function Rail({ pages, location }: { pages: readonly Page[]; location: st
         <span className={styles.name}>{t("app.name")}</span>
       </a>
       <ul className={styles.list}>
-        {pages.map((page) => (
+        {pages.map((page, index) => (
           <li key={page.id}>
+            {page.group !== undefined && page.group !== pages[index - 1]?.group && (
+              <span className={styles.group}>{t(page.group)}</span>
+            )}
             <a
               className={styles.link}
               href={page.path}

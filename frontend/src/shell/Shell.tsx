@@ -19,6 +19,7 @@ const EmployeePage = lazy(() => import("../people/EmployeePage"));
 const JournalPage = lazy(() => import("../journal/JournalPage"));
 const RecordPage = lazy(() => import("../journal/RecordPage"));
 const SourcesPage = lazy(() => import("../sources/SourcesPage"));
+const SchemaPage = lazy(() => import("../schema/SchemaPage"));
 const Palette = lazy(() => import("./Palette"));
 const KeysDialog = lazy(() => import("./KeysDialog"));
 
@@ -64,6 +65,7 @@ export function Shell() {
               <Route path="/people/:id">{({ id }) => <EmployeePage key={id} id={decodeURIComponent(id)} />}</Route>
               <Route path="/journal/:id?">{({ id }) => <Journal id={id} />}</Route>
               <Route path="/sources">{() => <Guarded permission="sources.read" page={SourcesPage} />}</Route>
+              <Route path="/schema">{() => <Guarded permission="schema.usage" page={SchemaPage} />}</Route>
               <Route>{() => <NotFoundFace />}</Route>
             </Switch>
           </Suspense>

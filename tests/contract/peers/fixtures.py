@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from tests.contract.peers import Peer
+from tests.contract.peers.okno import Okno, running_okno
 from tests.contract.peers.postgres import filled_postgres
 from tests.contract.peers.scim import running_scim2_server
 from tests.contract.peers.simulators import RunningSandbox, running_sandbox
@@ -23,6 +24,13 @@ PEERS = (
 )
 DOMAIN_PEERS = tuple(case for case in PEERS if str(case.values[0]).startswith("domain:"))
 SIMULATORS = tuple(case for case in PEERS if str(case.values[0]).endswith(":simulator"))
+
+
+@pytest.fixture(scope="session")
+def okno() -> Iterator[Okno]:
+    """The deployment that clients of other makers ask; its tests are of the group "stack-graphql"."""
+    with running_okno() as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

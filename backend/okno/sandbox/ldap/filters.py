@@ -32,7 +32,7 @@ def compile_filter(tree: Any, depth: int = 0) -> Sql:
     if isinstance(tree, pureldap.LDAPFilter_and):
         return _join(" AND ", "1", [compile_filter(each, depth + 1) for each in tree])
     if isinstance(tree, pureldap.LDAPFilter_or):
-        return _join(" OR ", "0", [compile_filter(each, depth + 1) for each in tree])
+        return _join(" OR ", "0", _alternatives(list(tree), depth + 1))
     if isinstance(tree, pureldap.LDAPFilter_not):
         sql, values = compile_filter(tree.value, depth + 1)
         return f"(NOT {sql})", values
@@ -52,6 +52,29 @@ def compile_filter(tree: Any, depth: int = 0) -> Sql:
         rule = _RULES.get(tree.matchingRule.value) if tree.matchingRule is not None else "same"
         return _UNDEFINED if rule is None else _equal(_text(tree.type.value), _text(tree.matchValue.value))
     raise LdapError(Code.PROTOCOL_ERROR, "unknown kind of filter")
+
+
+def _alternatives(trees: list[Any], depth: int) -> list[Sql]:
+    """What OR joins. Values of one indexed attribute are looked up together, as a server with that index does."""
+    found: list[Sql] = []
+    together: dict[str, list[str]] = {}
+    for tree in trees:
+        if type(tree) is pureldap.LDAPFilter_equalityMatch:
+            attribute = find_type(_text(tree.attributeDesc.value))
+            sql, values = _equal(_text(tree.attributeDesc.value), _text(tree.assertionValue.value))
+            if attribute is not None and sql == _looked_up("= ?"):
+                together.setdefault(values[0], []).append(values[1])
+            else:
+                found.append((sql, values))
+        else:
+            found.append(compile_filter(tree, depth))
+    for name, wanted in together.items():
+        found.append((_looked_up(f"IN ({','.join('?' * len(wanted))})"), [name, *wanted]))
+    return found
+
+
+def _looked_up(test: str) -> str:
+    return f"e.id IN (SELECT entry FROM domain_value WHERE attribute = ? AND value {test})"
 
 
 def _equal(description: str, value: str) -> Sql:
@@ -139,10 +162,7 @@ def _present(description: str) -> Sql:
 def _some(attribute: AttributeType, test: str, values: list[Any]) -> Sql:
     """Some value of the attribute passes the test; `test` and the name come from this module, never from a client."""
     if attribute.name.lower() in INDEXED:
-        return (
-            f"e.id IN (SELECT entry FROM domain_value WHERE attribute = ? AND value {test})",
-            [attribute.name.lower(), *values],
-        )
+        return _looked_up(test), [attribute.name.lower(), *values]
     left = {"exact": "v.value", "phone": "v.value", "time": "lower(ldap_time(v.value))"}.get(
         attribute.kind, "fold(v.value)"
     )

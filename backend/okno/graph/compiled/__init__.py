@@ -1,0 +1,53 @@
+"""Completes lists and objects with Python code that is generated once for each selection of a plan.
+
+The way of a place in a plan (`site`): `shapes` reads the schema and the template into a small tree, `writing` turns the
+tree into the text of two functions, `program` compiles it, `run` calls it for a request and hands whatever it does not
+expect to the stock executor. The text for `child { name: text colour }` of a list, where `colour` has a condition:
+
+    def many(items, run):
+        decide0 = run.decide(0)
+        yes0 = no0 = 0
+        rule0 = None
+        put = run.rows.append
+        try:
+            for s0 in items:
+                mark = (yes0, no0, rule0,)
+                try:
+                    if type(s0) not in known2: vouch1(s0)
+                    if getattr(s0, '__as_strawberry_type__', None) is not None: raise Mismatch
+                    v3 = s0.child
+                    if v3 is not None:
+                        if type(v3) not in known5: vouch4(v3)
+                        if getattr(v3, '__as_strawberry_type__', None) is not None: raise Mismatch
+                        facts6 = getattr(v3, 'facts', None)
+                        answer7 = decide0(facts6)
+                        v8 = v3.text
+                        if not (type(v8) is str) and v8 is not None: v8 = leaf9(v8)
+                        if answer7 is not None:
+                            yes0 += 1
+                            rule0 = answer7
+                            v10 = v3.colour
+                            if v10 is not None: v10 = enum12.get(id(v10)) or leaf11(v10)
+                        else:
+                            no0 += 1
+                            v10 = None
+                        o13 = {'name': v8, 'colour': v10}
+                        v3 = o13
+                    o14 = {'child': v3}
+                except Exception:
+                    yes0, no0, rule0, = mark
+                    run.tally(0, yes0, no0, rule0)
+                    yes0 = no0 = 0
+                    rule0 = None
+                    put(run.fall_back(s0))
+                else:
+                    put(o14)
+        finally:
+            run.tally(0, yes0, no0, rule0)
+
+`Program.source` is the text of a program. Texts of a document come into it as `repr` only; of the policy it has the numbers
+of the conditions, and of a request's data nothing.
+
+A mask, once the policy has that outcome (issue 4), belongs into `writing.Writer._group`: it is a third branch beside those for
+an admitted and a refused row, which puts the masked value of `_value` in its place.
+"""

@@ -1,0 +1,407 @@
+"""Writes the text of a program from its tree. `okno.graph.compiled` shows a whole one.
+
+Names of variables in the text: s object, v value, o completed object, yes/no/rule what a tally counts, answer the rule by which
+a guard admits the row. Texts of documents come in as `repr` only, texts of the policy not at all.
+"""
+
+import keyword
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from graphql import GraphQLLeafType
+
+from okno.graph.compiled.leaves import NAMES, enum_names, find_inline, leaf_completer
+from okno.graph.compiled.shapes import (
+    Constant,
+    Field,
+    Leaf,
+    ListOf,
+    Node,
+    ObjectOf,
+    Other,
+    Section,
+    Shape,
+    Value,
+    guards_of,
+    nodes_in,
+)
+from okno.graph.compiled.text import Text
+from okno.graph.compiled.vouching import Classifier, Vouch, relay_id
+from okno.graph.sections import VALUE_PREFIX
+
+if TYPE_CHECKING:
+    from okno.graph.plan import Selection
+
+CAST = "getattr({v}, '__as_strawberry_type__', None) is not None"
+
+
+@dataclass(slots=True)
+class Scope:
+    """The facts that rows are decided by, and the answers of the guards that were asked about them, by guard."""
+
+    facts: str
+    answers: dict[int, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Written:
+    """A text with what it names, and what has to be known to run it.
+
+    Attributes:
+        tallies: the selections of each tally, in the order of their numbers.
+        sections: for each section its selection and the number of the node whose objects have it.
+        reached: how many nodes have sections.
+        others: of the outermost node.
+    """
+
+    text: str
+    names: dict[str, Any]
+    tallies: list[list["Selection"]]
+    sections: list[tuple["Selection", int]]
+    reached: int
+    others: list[Other]
+
+
+class Writer(Text):
+    """Writes one program."""
+
+    def __init__(self) -> None:
+        super().__init__({**NAMES, "relay_id": relay_id})
+        self._guards: dict[int, None] = {}
+        self._tallies: list[list[Selection]] = []
+        self._counts: list[str] = []  # the variables of all tallies
+        self._sections: list[tuple[Selection, int]] = []
+        self._reached: dict[int, int] = {}
+        self._leaves: dict[GraphQLLeafType, str] = {}
+        self._notes = False
+
+    def write(self, root: ObjectOf, *, of_list: bool) -> Written:
+        """The text of `many(items, run)`, or of `one(s0, run)`, and of `reach(items, found)` where there are sections."""
+        self._depth = 4 if of_list else 1
+        completed = self._object(root, "s0", None)
+        body, self._lines = self._lines, []
+        others = [each for node in root.nodes for each in node.others]
+        self._depth = 0
+        with self._block(f"def {'many(items' if of_list else 'one(s0'}, run):"):
+            self._prelude()
+            if of_list:
+                self._many(body, completed, others=bool(others))
+            else:
+                self._lines += body
+                self._tally()
+                self._line(f"return {completed}")
+        if self._sections:
+            self._write_reach(root)
+        text = "\n".join(self._lines) + "\n"
+        return Written(text, self._names, self._tallies, self._sections, len(self._reached), others)
+
+    def _prelude(self) -> None:
+        if self._notes:
+            self._line("notes = run.notes")
+            self._line("note = notes.append")
+        for guard in self._guards:
+            self._line(f"decide{guard} = run.decide({guard})")
+        for number in range(len(self._sections)):
+            self._line(f"section{number} = run.sections[{number}]")
+        self._reset()
+
+    def _reset(self) -> None:
+        for starts, value in ((("yes", "no"), "0"), (("rule",), "None")):
+            if names := [name for name in self._counts if name.startswith(starts)]:
+                self._line(f"{' = '.join(names)} = {value}")
+
+    def _many(self, body: list[str], completed: str, *, others: bool) -> None:
+        kept = [*self._counts, *(["len(notes)"] if self._notes else [])]
+        restored = [*self._counts, *(["noted"] if self._notes else [])]
+        self._line("put = run.rows.append")
+        with self._block("try:"), self._block("for s0 in items:"):
+            if kept:
+                self._line(f"mark = ({', '.join(kept)},)")
+            with self._block("try:"):
+                self._lines += body
+            with self._block("except Exception:"):
+                if kept:
+                    self._line(f"{', '.join(restored)}, = mark")
+                if self._notes:
+                    self._line("del notes[noted:]")
+                # The executor counts for itself, and the rule that is told is that of the last row
+                self._tally()
+                self._reset()
+                self._line("put(run.fall_back(s0))")
+            with self._block("else:"):
+                self._line(f"put(run.finish(s0, {completed}))" if others else f"put({completed})")
+        with self._block("finally:"):
+            self._tally()
+            if not self._tallies:
+                self._line("pass")
+
+    def _tally(self) -> None:
+        for number in range(len(self._tallies)):
+            rule = f"rule{number}" if f"rule{number}" in self._counts else "None"
+            self._line(f"run.tally({number}, yes{number}, no{number}, {rule})")
+
+    # Objects
+
+    def _object(self, shape: ObjectOf, s: str, scope: Scope | None) -> str:
+        """Writes the completion of the object `s`; gives the name of the result."""
+        if shape.abstract is None:
+            (node,) = shape.nodes
+            self._vouch(node, s)
+            return self._node(node, s, scope)
+        result, kinds = self._new("o"), self._classifier(shape)
+        self._line(f"if {CAST.format(v=s)}: raise Mismatch")
+        kind = self._new("kind")
+        self._line(f"{kind} = {kinds}.get(type({s})) or {kinds}.classify({s})")
+        for number, node in enumerate(shape.nodes, 1):
+            with self._block(f"{'if' if number == 1 else 'elif'} {kind} == {number}:"):
+                self._line(f"{result} = {self._node(node, s, None)}")
+        return result
+
+    def _vouch(self, node: Node, s: str) -> None:
+        vouch = self._constant("vouch", Vouch(node))
+        known = self._constant("known", self._names[vouch].known)
+        self._line(f"if type({s}) not in {known}: {vouch}({s})")
+        if node.type.is_type_of is not None:
+            self._line(f"if {CAST.format(v=s)}: raise Mismatch")
+
+    def _classifier(self, shape: ObjectOf) -> str:
+        return self._constant("kinds", Classifier(shape))
+
+    def _node(self, node: Node, s: str, scope: Scope | None) -> str:
+        scope = self._decide(node, s, scope)
+        values: dict[str, str] = {}
+        if any(isinstance(each, Value) and _is_entry(each) for each in node.fields):
+            self._line(f"data_{s} = {s}.data")
+        for guards, fields in _by_guards(node).items():
+            self._group(node, guards, fields, s, scope, values)
+        for each in node.fields:
+            if isinstance(each, Section):
+                values[each.response_name] = self._section(each, node, s, scope)
+        completed = ", ".join(
+            f"{each.response_name!r}: {values.get(each.response_name, 'None')}" for each in node.fields
+        )
+        result = self._new("o")
+        self._line(f"{result} = {{{completed}}}")
+        return result
+
+    def _decide(self, node: Node, s: str, scope: Scope | None) -> Scope | None:
+        """Asks every guard of the node, and of the sections in it, about the row, unless the scope has its answer."""
+        wanted = dict.fromkeys(_guards_below(node))
+        if scope is None or not node.of_section:
+            if not wanted:
+                return None
+            scope = Scope(self._new("facts"))
+            self._line(f"{scope.facts} = getattr({s}, 'facts', None)")
+        for guard in wanted:
+            if guard not in scope.answers:
+                self._guards[guard] = None
+                scope.answers[guard] = answer = self._new("answer")
+                self._line(f"{answer} = decide{guard}({scope.facts})")
+        return scope
+
+    def _group(
+        self,
+        node: Node,
+        guards: tuple[int, ...],
+        fields: list[Field],
+        s: str,
+        scope: Scope | None,
+        values: dict[str, str],
+    ) -> None:
+        """Writes the fields that have the same guards."""
+        selections = [each.selection for each in fields if each.selection is not None]
+        counted = [each for each in selections if guards or each.in_abstract]
+        tally = self._count(counted, with_rule=bool(guards)) if counted else None
+        if not guards:
+            if tally is not None:
+                self._line(f"yes{tally} += 1")
+            self._fields(fields, s, scope, values)
+            return
+        assert scope is not None
+        assert tally is not None
+        answers = [scope.answers[guard] for guard in guards]
+        with self._block(f"if {' and '.join(f'{answer} is not None' for answer in answers)}:"):
+            self._line(f"yes{tally} += 1")
+            self._line(f"rule{tally} = {answers[-1]}")
+            self._fields(fields, s, scope, values)
+        with self._block("else:"):
+            self._line(f"no{tally} += 1")
+            if not all(each.nullable for each in selections):
+                self._line("raise Mismatch")
+            names = [values[each.response_name] for each in fields]
+            self._line(f"{' = '.join(names)} = None")
+
+    def _fields(self, fields: list[Field], s: str, scope: Scope | None, values: dict[str, str]) -> None:
+        noted = [each.selection for each in fields if isinstance(each, Value) and each.selection.recorded]
+        for each in fields:
+            if isinstance(each, Constant):
+                if each.value is None and each.selection is not None and not each.selection.nullable:
+                    self._line("raise Mismatch")
+                values[each.response_name] = repr(each.value)
+            elif isinstance(each, Value):
+                values[each.response_name] = self._value(each, s, scope)
+        self._note(noted, s)
+
+    def _note(self, noted: "list[Selection]", s: str) -> None:
+        if noted:
+            self._notes = True
+            names = self._constant("names", tuple(f"{each.type_name}.{each.field_name}" for each in noted))
+            self._line(f"note(({s}, {names}))")
+
+    def _section(self, each: Section, node: Node, s: str, scope: Scope | None) -> str:
+        """Writes a section, which was decided and loaded before. `admitted` says if its source was asked."""
+        number = len(self._sections)
+        reached = self._reached.setdefault(id(node), len(self._reached))
+        self._sections.append((each.selection, reached))
+        admitted, value = self._new("admitted"), self._new("s")
+        self._line(f"{admitted}, {value} = section{number}[id({s})]")
+        if each.selection.is_conditional or each.selection.in_abstract:
+            tally = self._count([each.selection], with_rule=False)
+            with self._block(f"if {admitted}:"):
+                self._line(f"yes{tally} += 1")
+            with self._block("else:"):
+                self._line(f"no{tally} += 1")
+        if each.selection.recorded:
+            with self._block(f"if {admitted}:"):
+                self._note([each.selection], s)
+        return self._node(each.node, value, scope)
+
+    # Values
+
+    def _value(self, each: Value, s: str, scope: Scope | None) -> str:
+        v = self._new("v")
+        self._line(f"{v} = {_read(each, s)}")
+        if each.read.way != "relay":
+            self._complete(each.shape, v, scope)
+        return v
+
+    def _complete(self, shape: Shape, v: str, scope: Scope | None) -> None:
+        """Writes what puts the completed value in the place of `v`."""
+        if isinstance(shape, Leaf):
+            self._leaf(shape, v)
+        elif isinstance(shape, ListOf):
+            with self._block(f"if type({v}) is list or type({v}) is tuple:"):
+                self._list(shape.item, v, scope)
+            with self._block(f"elif {v} is not None:" if shape.nullable else "else:"):
+                self._line("raise Mismatch")
+        elif shape.nullable:
+            with self._block(f"if {v} is not None:"):
+                self._line(f"{v} = {self._object(shape, v, scope)}")
+        else:
+            self._line(f"{v} = {self._object(shape, v, scope)}")
+
+    def _list(self, item: Shape, v: str, scope: Scope | None) -> None:
+        if isinstance(item, Leaf):
+            self._line(f"{v} = [{self._leaf_expression(item, 'each')} for each in {v}]")
+            return
+        found, each = self._new("list"), self._new("v")
+        self._line(f"{found} = []")
+        with self._block(f"for {each} in {v}:"):
+            self._complete(item, each, scope)
+            self._line(f"{found}.append({each})")
+        self._line(f"{v} = {found}")
+
+    def _leaf(self, leaf: Leaf, v: str) -> None:
+        inline = find_inline(leaf.type)
+        if inline is not None and not inline.completed:
+            null = f" and {v} is not None" if leaf.nullable else ""
+            self._line(f"if not ({inline.test.format(v=v)}){null}: {v} = {self._completer(leaf.type)}({v})")
+            return
+        plain = Leaf(leaf.type, nullable=False)
+        null = f"if {v} is not None: " if leaf.nullable else ""
+        self._line(f"{null}{v} = {self._leaf_expression(plain, v)}")
+
+    def _leaf_expression(self, leaf: Leaf, v: str) -> str:
+        inline, completer = find_inline(leaf.type), self._completer(leaf.type)
+        if inline is not None:
+            written = f"{(inline.completed or '{v}').format(v=v)} if {inline.test.format(v=v)} else {completer}({v})"
+        elif (members := enum_names(leaf.type)) is not None:
+            written = f"{self._constant('enum', members)}.get(id({v})) or {completer}({v})"
+        else:
+            written = f"{completer}({v})"
+        return f"None if {v} is None else ({written})" if leaf.nullable else written
+
+    def _completer(self, leaf_type: GraphQLLeafType) -> str:
+        if leaf_type not in self._leaves:
+            self._leaves[leaf_type] = self._constant("leaf", leaf_completer(leaf_type))
+        return self._leaves[leaf_type]
+
+    # The way to the objects that have sections
+
+    def _write_reach(self, root: ObjectOf) -> None:
+        with self._block("def reach(items, found):"), self._block("for s0 in items:"):
+            with self._block("try:"):
+                self._reach_object(root, "s0")
+            with self._block("except Exception:"):
+                self._line("continue  # the loop will find out and fall back")
+
+    def _reach_object(self, shape: ObjectOf, s: str) -> None:
+        if shape.abstract is None:
+            self._reach_node(shape.nodes[0], s)
+            return
+        kinds = self._classifier(shape)
+        for number, node in enumerate(shape.nodes, 1):
+            if node.has_sections:
+                with self._block(f"if ({kinds}.get(type({s})) or {kinds}.classify({s})) == {number}:"):
+                    self._reach_node(node, s)
+
+    def _reach_node(self, node: Node, s: str) -> None:
+        if id(node) in self._reached:
+            self._line(f"found[{self._reached[id(node)]}].append({s})")
+        for each in node.fields:
+            if isinstance(each, Value) and any(inner.has_sections for inner in nodes_in(each)):
+                v = self._new("v")
+                self._line(f"{v} = {_read(each, s)}")
+                self._reach_shape(each.shape, v)
+
+    def _reach_shape(self, shape: Shape, v: str) -> None:
+        if isinstance(shape, ListOf):
+            item = self._new("v")
+            with self._block(f"for {item} in {v} or ():"):
+                self._reach_shape(shape.item, item)
+        elif isinstance(shape, ObjectOf):
+            with self._block(f"if {v} is not None:"):
+                self._reach_object(shape, v)
+
+    def _count(self, selections: "list[Selection]", *, with_rule: bool) -> int:
+        number = len(self._tallies)
+        self._tallies.append(selections)
+        self._counts += [f"yes{number}", f"no{number}", *([f"rule{number}"] if with_rule else [])]
+        return number
+
+
+def _by_guards(node: Node) -> dict[tuple[int, ...], list[Field]]:
+    found: dict[tuple[int, ...], list[Field]] = {(): []}
+    for each in node.fields:
+        if isinstance(each, Value | Constant):
+            found.setdefault(tuple(guard.index for guard in guards_of(each)), []).append(each)
+    return found
+
+
+def _guards_below(node: Node) -> Iterator[int]:
+    """The guards of the node's own fields, and of what was made from the same row: sections and what is in them."""
+    for each in node.fields:
+        if isinstance(each, Value | Constant):
+            yield from (guard.index for guard in guards_of(each))
+        for inner in nodes_in(each):
+            if inner.of_section:
+                yield from _guards_below(inner)
+
+
+def _is_entry(each: Value) -> bool:
+    shape = each.shape
+    while isinstance(shape, ListOf):
+        shape = shape.item
+    return each.read.way == "entry" and isinstance(shape, Leaf)
+
+
+def _read(each: Value, s: str) -> str:
+    name = each.read.name
+    if each.read.way == "relay":
+        return f"relay_id({each.selection.type_name!r}, {s}.{name})"
+    if _is_entry(each):
+        return f"data_{s}.get({name[len(VALUE_PREFIX) :]!r})"
+    if name.isidentifier() and not keyword.iskeyword(name):
+        return f"{s}.{name}"
+    return f"getattr({s}, {name!r})"

@@ -1,0 +1,1 @@
+"""Which client uses which part of the schema, and since when nobody does."""
