@@ -15,6 +15,7 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from okno.asgi import Application, json_response
 from okno.errors import NotFound, OknoError
@@ -25,6 +26,7 @@ from okno.settings import Settings
 from okno.wiring import Services, open_services
 
 _CHECK_SECONDS = 2.0
+_LAST_WORDS_SECONDS = 2.0
 
 
 def create_app(services: Services) -> Application:
@@ -69,6 +71,14 @@ class Server(uvicorn.Server):
         return contextlib.nullcontext()
 
 
+class SocketProtocol(WebSocketsSansIOProtocol):
+    """Lets go of a client that does not take what it was sent: to close a connection politely is to wait until it does."""
+
+    def on_task_complete(self, task: asyncio.Task[None]) -> None:
+        super().on_task_complete(task)
+        self.loop.call_later(_LAST_WORDS_SECONDS, self.transport.abort)
+
+
 def server_config(app: ASGIApp, settings: Settings, *, port: int) -> uvicorn.Config:
     """How uvicorn serves the API; port 0 takes a free one."""
     return uvicorn.Config(
@@ -80,7 +90,7 @@ def server_config(app: ASGIApp, settings: Settings, *, port: int) -> uvicorn.Con
         access_log=False,
         server_header=False,
         proxy_headers=settings.mode == "production",
-        ws="websockets-sansio",
+        ws=SocketProtocol,
         ws_max_size=settings.graphql.body_bytes,
         # it would keep some 30 kB for each connection, and most messages are small
         ws_per_message_deflate=False,

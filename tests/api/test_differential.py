@@ -26,7 +26,7 @@ from tests.api.world import PEOPLE, Parts, World
 EVERYBODY = [employee_id(each.id) for each in PEOPLE]
 
 # `OKNO_EXAMPLES=20000 pytest tests/api/test_differential.py` looks longer
-EXAMPLES = int(os.environ.get("OKNO_EXAMPLES", "250"))
+EXAMPLES = int(os.environ.get("OKNO_EXAMPLES", "150"))
 seeds = st.integers(0, 2**63)
 search = settings(
     max_examples=EXAMPLES,
@@ -213,8 +213,8 @@ def test_sections_loaded_for_whole_lists_are_those_of_every_row(parts: Parts) ->
     check()
     assert completed > EXAMPLES, "the loops were hardly used"
     assert asked > EXAMPLES / 4, "the sources were hardly asked"
-    assert denied > EXAMPLES / 50, "hardly any section was denied"
-    assert fallen_back > EXAMPLES / 50, "nothing fell back"
+    assert denied, "no section was denied"
+    assert fallen_back, "nothing fell back"
 
 
 def _break(sources: FakeSources, rng: random.Random) -> None:
@@ -224,7 +224,7 @@ def _break(sources: FakeSources, rng: random.Random) -> None:
             sources.down[source] = SourceFailure("TIMEOUT", f"{source} is late")
         for record in records.values():
             for name in record:
-                if rng.random() < 0.03:
+                if rng.random() < 0.1:
                     record[name] = rng.choice([None, 5, "x", [], object(), {}])
 
 

@@ -32,6 +32,7 @@ WRONG: dict[str, tuple[str, dict[str, Any]]] = {
     "a field": ("{ me { logn } }", {}),
     "a root field": ("{ employes { edges { cursor } } }", {}),
     "a field of another type": ("{ node(id: 1) { login } }", {}),
+    "a field without its selection": ("{ me }", {}),
     "an argument": ("{ employees(fist: 1) { edges { cursor } } }", {}),
     "an argument of a directive": ("{ me { id @skip(iff: true) } }", {}),
     "a directive": ("{ me { id @skipp(if: true) } }", {}),

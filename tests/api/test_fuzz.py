@@ -200,7 +200,7 @@ class Server:
                 assert error["extensions"]["requestId"], told
                 assert error["extensions"]["code"] in CODES, told
                 assert error["extensions"]["code"] != "INTERNAL", told
-                assert actor in self.curious or "Did you mean '" not in error["message"], told
+                assert actor in self.curious or "Did you mean" not in error["message"], told
         if isinstance(found, dict):
             assert ("data" in found) == (response.status_code == 200), told
         if actor == NOBODY:
@@ -291,9 +291,9 @@ def test_bodies_of_any_form_are_one_clear_answer(server: Server, actor: str, bod
 @fuzz
 @given(
     actor=ACTORS,
-    accept=st.text(st.characters(codec="ascii", min_codepoint=32, max_codepoint=126), max_size=40).map(
-        str.strip
-    ),
+    accept=st.text(st.characters(codec="ascii", min_codepoint=32, max_codepoint=126), max_size=40)
+    .map(str.strip)
+    .filter(lambda text: "event-stream" not in text.lower()),  # those are answered with events
 )
 def test_headers_of_any_form_are_one_clear_answer(server: Server, actor: str, accept: str) -> None:
     server.check(

@@ -17,7 +17,7 @@ from okno.graph.compiled.shapes import Node, is_read_as_attribute, is_relay_id, 
 from okno.graph.compiled.vouching import relay_id
 from okno.graph.executor import GatedExecutor
 from okno.graph.plans import PlanCache, estimated_size
-from okno.policy.condition import Compare
+from okno.policy.condition import ME, Compare
 from okno.policy.service import Alternative, Decision, Outcome
 from tests.api.differential import Cat, Colour, Scene, TableGate, build
 from tests.api.world import Parts
@@ -251,3 +251,20 @@ def test_generated_code_knows_nothing_of_the_rows(schema: GraphQLSchema) -> None
     _, executor = run(schema, text, OneGate(), pets=[cat(secret)])
     assert executor._template.sites.programs
     assert all(secret not in program.source for program in executor._template.sites.programs)
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_asking_for_one_person_decides_as_asking_row_by_row(number: int) -> None:
+    me = UUID(int=1)
+    alternatives = (
+        Alternative("here", "in RU", Compare("country", "=", "RU")),
+        Alternative("mine", "my own", Compare("id", "=", ME)),
+    )[:number]
+    decision = Decision(Outcome.CONDITIONAL, alternatives)
+    ask = decision.for_person(me)
+    for facts in ({}, {"country": "RU"}, {"id": me}, {"country": "KZ", "id": UUID(int=2)}):
+        assert ask(facts) is decision.allows(facts, me)
+    assert ask(None) is None
+    for_everybody = Decision(Outcome.ALLOW, (Alternative("open", "everybody", None),)).for_person(None)
+    assert for_everybody({}) is not None
+    assert for_everybody(None) is None

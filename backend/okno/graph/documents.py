@@ -88,6 +88,8 @@ class DocumentReader:
                 return ReadDocument(None, errors, key=key, tokens=tokens)
             errors = validate(self.schema, node, max_errors=MAX_ERRORS, hide_suggestions=hide_suggestions)
             if errors:
+                if hide_suggestions:
+                    _drop_suggestions(errors)
                 return ReadDocument(None, errors[:MAX_ERRORS], key=key, tokens=tokens)
             used, cost = coordinates(self.schema, node), compile_cost(self._prices, node)
         except RecursionError:
@@ -96,6 +98,12 @@ class DocumentReader:
 
     def _too_deep(self) -> LimitExceeded:
         return LimitExceeded("depth", self.limits.depth + 1, self.limits.depth, at_least=True)
+
+
+def _drop_suggestions(errors: Sequence[GraphQLError]) -> None:
+    """Those that graphql-core's rules make all the same, as the one about a field without its selection does."""
+    for error in errors:
+        error.message = error.message.partition(" Did you mean ")[0]
 
 
 class DocumentCache:

@@ -60,7 +60,7 @@ class Loaders:
     async def section(self, source_id: str, person: Person) -> SectionResult:
         """What the source says about the person; asked at most once in a request."""
         loader = self._source(source_id)
-        return loader.find(person.id) or (await loader.load((person,)))[0]
+        return loader.find(person) or (await loader.load((person,)))[0]
 
     async def sections(self, source_id: str, persons: Sequence[Person]) -> list[SectionResult]:
         """What the source says about each of them, in their order, in as few calls as its manifest allows.

@@ -26,6 +26,7 @@ PYTHON_TYPES: Mapping[str, Any] = {
 
 VALUE_PREFIX = "value_"
 NO_CONVERTERS: "Mapping[str, Converter]" = {}
+MakeMeta = Callable[[], SectionMeta]
 
 
 class SectionValue:
@@ -34,21 +35,28 @@ class SectionValue:
     The prefix keeps a manifest free in its names: no field is taken for `facts` or for a keyword of Python. It carries the facts of its employee, so that the gate decides each field of it by the row it belongs to.
     """
 
-    __slots__ = ("converters", "data", "facts", "meta", "subject_label")
+    __slots__ = ("_meta", "converters", "data", "facts", "subject_label")
 
     def __init__(
         self,
         data: Mapping[str, Any],
         facts: Mapping[str, object],
         subject_label: str,
-        meta: SectionMeta | None = None,
+        meta: SectionMeta | MakeMeta | None = None,
         converters: "Mapping[str, Converter]" = NO_CONVERTERS,
     ) -> None:
         self.data = data
         self.facts = facts
         self.subject_label = subject_label
-        self.meta = meta
+        self._meta = meta
         self.converters = converters
+
+    @property
+    def meta(self) -> SectionMeta | None:
+        """The section's corner, made when it is asked for: most lists do without."""
+        if callable(self._meta):
+            self._meta = self._meta()
+        return self._meta
 
     def __getattr__(self, name: str) -> Any:
         if not name.startswith(VALUE_PREFIX):  # the executor asks objects for __await__ and the like
@@ -88,12 +96,16 @@ class SectionSpec:
 
     def value(
         self,
-        meta: SectionMeta,
+        meta: SectionMeta | MakeMeta,
         data: Mapping[str, Any] | None,
         facts: Mapping[str, object],
         subject_label: str,
     ) -> SectionValue:
-        """The section's value from what the source answered; without data every field is null."""
+        """The section's value from what the source answered; without data every field is null.
+
+        Args:
+            meta: the section's corner, or what makes it.
+        """
         return SectionValue(data or {}, facts, subject_label, meta, self.converters)
 
 

@@ -6,6 +6,7 @@ import { isOutdated } from "./updated";
 
 interface Message {
   type: string;
+  /** Of the subscription; messages about the connection have none. */
   id?: string;
   payload?: unknown;
 }
@@ -58,11 +59,12 @@ class FakeSocket {
 
 const socket = async (number: number) => {
   await vi.waitFor(() => expect(FakeSocket.all.length).toBe(number));
-  return FakeSocket.all[number - 1]!;
+  return FakeSocket.all[number - 1] as FakeSocket;
 };
 const subscribed = async (to: FakeSocket) => {
   await vi.waitFor(() => expect(to.subscriptions().length).toBe(1));
-  return to.subscriptions()[0]!;
+  const { id, payload } = to.subscriptions()[0] as Message;
+  return { id: String(id), payload };
 };
 const changed = (id: string) => ({ data: { employeeChanged: { id } } });
 
@@ -100,7 +102,7 @@ test("a subscription names its document by the id, and sends no text", async () 
     variables: { employee: "E1" },
   });
   expect(live.state()).toBe("live");
-  server.say({ type: "next", id: id!, payload: changed("E1") });
+  server.say({ type: "next", id, payload: changed("E1") });
   expect(world.heard).toEqual([{ employeeChanged: { id: "E1" } }]);
   leave();
   expect(server.sent.at(-1)).toEqual({ type: "complete", id });
@@ -118,12 +120,12 @@ test("a lost connection comes back by itself, and says that events may have been
     window.dispatchEvent(new Event("online"));
     expect(FakeSocket.all.length).toBe(2);
   });
-  const again = FakeSocket.all[1]!;
+  const again = await socket(2);
   expect(live.state()).toBe("lost");
   await again.accept();
   const { id } = await subscribed(again);
   expect([live.state(), world.resumed]).toEqual(["live", 1]);
-  again.say({ type: "next", id: id!, payload: changed("E1") });
+  again.say({ type: "next", id, payload: changed("E1") });
   expect(world.heard.length).toBe(1);
   live.close();
 });
@@ -134,7 +136,7 @@ test.each([4401, 4403])("a connection closed with %i is not tried again until so
   await server.accept();
   const { id } = await subscribed(server);
   if (code === 4401) {
-    server.say({ type: "error", id: id!, payload: [{ message: "no", extensions: { code: "UNAUTHENTICATED" } }] });
+    server.say({ type: "error", id, payload: [{ message: "no", extensions: { code: "UNAUTHENTICATED" } }] });
   }
   server.close(code, "no");
   await vi.waitFor(() => expect(live.state()).toBe("stopped"));
@@ -153,7 +155,7 @@ test("a subscription that the policy refuses ends, and the connection stays", as
   const server = await socket(1);
   await server.accept();
   const { id } = await subscribed(server);
-  server.say({ type: "error", id: id!, payload: [{ message: "no", extensions: { code: "DENIED" } }] });
+  server.say({ type: "error", id, payload: [{ message: "no", extensions: { code: "DENIED" } }] });
   await vi.waitFor(() => expect(world.ended).toBe(1));
   expect(live.state()).toBe("live");
   expect(isOutdated()).toBe(false);
@@ -166,7 +168,7 @@ test("a subscription that ended because events came too fast is begun anew, and 
   const server = await socket(1);
   await server.accept();
   const { id } = await subscribed(server);
-  server.say({ type: "error", id: id!, payload: [{ message: "slow", extensions: { code: "LIMIT_EXCEEDED" } }] });
+  server.say({ type: "error", id, payload: [{ message: "slow", extensions: { code: "LIMIT_EXCEEDED" } }] });
   await vi.advanceTimersByTimeAsync(29_000);
   expect([FakeSocket.all.length, live.state()]).toEqual([1, "connecting"]);
   await vi.advanceTimersByTimeAsync(1_000);
@@ -183,7 +185,7 @@ test("a document that the server no longer knows tells that a new version is out
   await server.accept();
   const { id } = await subscribed(server);
   const refusal = { message: "unknown", extensions: { code: "PERSISTED_DOCUMENT_NOT_FOUND" } };
-  server.say({ type: "error", id: id!, payload: [refusal] });
+  server.say({ type: "error", id, payload: [refusal] });
   await vi.waitFor(() => expect(isOutdated()).toBe(true));
   live.close();
 });

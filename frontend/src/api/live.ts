@@ -36,11 +36,11 @@ const codesOf = (cause: unknown): string[] =>
 
 /** What components may ask of live updates. */
 export interface LiveUpdates {
-  state(this: void): LiveState;
+  readonly state: () => LiveState;
   /** Calls back when the state changes. */
-  listen(this: void, listener: () => void): () => void;
+  readonly listen: (listener: () => void) => () => void;
   /** Calls back when the connection was lost and is there again: events may have been missed. */
-  onResumed(this: void, listener: () => void): () => void;
+  readonly onResumed: (listener: () => void) => () => void;
   /**
    * Hears events until the function it gives is called.
    *

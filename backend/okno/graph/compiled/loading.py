@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from okno.graph.compiled.program import Program
@@ -28,6 +29,9 @@ async def load_sections(executor: "GatedExecutor", program: Program, items: Sequ
     return await asyncio.gather(*loads)
 
 
+_WANTED = (True, None)
+
+
 async def _load(executor: "GatedExecutor", selection: "Selection", found: Sequence[Any]) -> Loaded:
     section = selection.section
     assert section is not None
@@ -40,7 +44,7 @@ async def _load(executor: "GatedExecutor", selection: "Selection", found: Sequen
             continue
         if yields(employee.facts) and (not selection.guards or plan.admits(selection, employee.facts)):
             wanted.append(employee)
-            loaded[id(employee)] = (True, None)
+            loaded[id(employee)] = _WANTED
         else:
             denied = denied or SectionMeta.denied(section.source_id, section.title)
             loaded[id(employee)] = (
@@ -53,7 +57,7 @@ async def _load(executor: "GatedExecutor", selection: "Selection", found: Sequen
     results = await context.loaders.sections(section.source_id, [each.person for each in wanted])
     manifest = context.sources.manifests[section.source_id]
     for employee, result in zip(wanted, results, strict=True):
-        meta = SectionMeta.of_result(manifest, result)
+        meta = partial(SectionMeta.of_result, manifest, result)
         value = section.value(meta, result.data, employee.facts, employee.subject_label)
         loaded[id(employee)] = (True, value)
     return loaded
