@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Message
 from bench.company import OPERATOR, write_policies, write_rows, write_teams
 from bench.okno_server import build
 from bench.report import ALLOWED_GROWTH, growth_after_warm_up
+from okno.app import spare_collector
 
 REQUESTS = 20_000
 INTERVALS = 20
@@ -42,6 +43,7 @@ async def soak(requests: int) -> list[float]:
         write_rows(rows, 50)
         policies = write_policies(directory / "policies")
         served = build(rows, policies["shipped"], write_teams(directory / "teams"), OPERATOR)
+    spare_collector()
     process = psutil.Process()
     bodies = _bodies(random.Random(20261101))
     found: list[float] = []

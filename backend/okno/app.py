@@ -15,7 +15,10 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import Frame
+from websockets.protocol import State
 
 from okno.asgi import Application, json_response
 from okno.errors import NotFound, OknoError
@@ -27,6 +30,9 @@ from okno.wiring import Services, open_services
 
 _CHECK_SECONDS = 2.0
 _LAST_WORDS_SECONDS = 2.0
+_MOST_PIECES = 1_000
+# Looked at twice: who took nothing from one look to the next is let go
+_STALLED_SECONDS = 10.0
 
 
 def create_app(services: Services) -> Application:
@@ -54,17 +60,26 @@ def application(routes: Sequence[BaseRoute], settings: Settings) -> Application:
     return Application(routes, https=settings.public_url.startswith("https://"))
 
 
+def spare_collector() -> None:
+    """Keeps Python's collector of cycles from what it cannot find anything in; to be called when all is loaded.
+
+    The schema and the policy are 190,000 objects that live as long as the process: they are looked through now and never
+    again. An answer of a thousand objects is no reason to look for garbage either. Together that is a third of the time of
+    a long list. Cycles, such as those of parsed documents, are still found: after 500,000 new objects at the latest, some
+    50 MB.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 5, 5)
+
+
 class Server(uvicorn.Server):
     """Leaves the signals alone: uvicorn's own handling repeats them once it has stopped, and the process would die of them
     before its services are closed and its journal has ended.
-
-    The schema and the policy are 190,000 objects that live as long as the process. Looking through them for garbage stops
-    everything for 50 to 120 ms, so that is done once, and never again.
     """
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        gc.collect()
-        gc.freeze()
+        spare_collector()
         await super().startup(sockets)
 
     def capture_signals(self) -> contextlib.AbstractContextManager[None]:  # type: ignore[override]
@@ -78,6 +93,54 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         super().on_task_complete(task)
         self.loop.call_later(_LAST_WORDS_SECONDS, self.transport.abort)
 
+    def handle_cont(self, event: Frame) -> None:
+        """A message in so many pieces is none: empty ones count against no limit of size, and each is kept."""
+        if len(self.frames) < _MOST_PIECES:
+            super().handle_cont(event)
+        else:
+            self.transport.abort()
+
+    def handle_ping(self) -> None:
+        """Answers unless the client leaves the answers lying: they would pile up for as long as it sends (RFC 6455, section
+        5.5.3, lets pings be passed over)."""
+        if self.writable.is_set() or self.conn.state is not State.OPEN:
+            super().handle_ping()
+        else:
+            self.conn.data_to_send()
+
+
+class HttpProtocol(HttpToolsProtocol):
+    """Lets go of a client that takes nothing of what was written to it: asyncio closes a connection only once all is gone,
+    so that each answer that nobody reads would keep its socket and its buffer for ever."""
+
+    _next_look: asyncio.TimerHandle | None = None
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._look_later(None)
+
+    def resume_writing(self) -> None:
+        self._look_no_more()
+        super().resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._look_no_more()
+        super().connection_lost(exc)
+
+    def _look_later(self, before: int | None) -> None:
+        self._next_look = self.loop.call_later(_STALLED_SECONDS, self._look, before)
+
+    def _look_no_more(self) -> None:
+        if self._next_look is not None:
+            self._next_look.cancel()
+
+    def _look(self, before: int | None) -> None:
+        left = self.transport.get_write_buffer_size()
+        if before is not None and left >= before:
+            self.transport.abort()
+        else:
+            self._look_later(left)
+
 
 def server_config(app: ASGIApp, settings: Settings, *, port: int) -> uvicorn.Config:
     """How uvicorn serves the API; port 0 takes a free one."""
@@ -85,7 +148,7 @@ def server_config(app: ASGIApp, settings: Settings, *, port: int) -> uvicorn.Con
         app,
         host=settings.http.host,
         port=port,
-        http="httptools",
+        http=HttpProtocol,
         log_config=None,
         access_log=False,
         server_header=False,

@@ -112,3 +112,19 @@ async def test_a_cursor_of_another_list_or_search_is_refused_by_the_name_of_its_
     # another spelling of the same search is the same list
     again = await page(world, "employees", EMPLOYEES, first=1, search=" Петров ", after=of_search)
     assert again["pageInfo"]["hasPreviousPage"] is True
+
+
+@pytest.mark.parametrize(
+    ("document", "one", "other"),
+    [(EMPLOYEES, "anna.sorokina", "dmitry.orlov"), (RECORDS, "vera.lis", "anna.sorokina")],
+    ids=["employees", "auditRecords"],
+)
+async def test_a_cursor_of_another_person_sounds_out_nothing(
+    world: World, document: str, one: str, other: str
+) -> None:
+    theirs = await world.ask(one, document, first=1)
+    ((name, found),) = theirs["data"].items()
+    cursor = found["pageInfo"]["endCursor"]
+    body = await world.ask(other, document, first=1, after=cursor)
+    assert body["data"] == {name: None}
+    assert body["errors"][0]["extensions"]["code"] == "INVALID_INPUT"

@@ -243,6 +243,24 @@ async def test_a_policy_that_cannot_be_compiled_for_these_rights_denies(
     assert answer.body["errors"][0]["message"] == "The policy does not let you read the schema."
 
 
+async def test_a_policy_that_fails_for_a_moment_is_asked_again_by_the_next_request(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = world.parts.policy.table
+
+    def broken(rights: Rights, action: str, resource: str) -> Any:
+        if resource == "Employee":
+            raise PolicyError((Problem("people.polar", 1, "cannot-compile", "the query took too long"),))
+        return whole(rights, action, resource)
+
+    query = "query ($id: ID!) { employee(id: $id) { login } }"
+    with monkeypatch.context() as patch:
+        patch.setattr(world.parts.policy, "table", broken)
+        assert (await world.ask("anna.sorokina", query, id=IVAN_ID))["data"] == {"employee": None}
+    body = await world.ask("anna.sorokina", query, id=IVAN_ID)
+    assert body["data"] == {"employee": {"login": "ivan.petrov"}}
+
+
 async def test_the_managers_end_with_whose_own_manager_may_not_be_read(world: World) -> None:
     boss, chief = world.people.people[BOSS.id], person("100099", "chief.chiefov", "Шеф Шефов")
     world.people.people[chief.id] = chief

@@ -7,8 +7,10 @@ from typing import Any, cast
 
 import pytest
 from graphql import get_introspection_query
+from strawberry.printer import print_schema
 
 from okno.graph.documents import ReadDocument
+from okno.graph.plans import PlanCache
 from okno.graph.server import GraphServer, Operation
 from okno.settings import GraphqlSettings
 from tests.api.world import Parts, World
@@ -198,6 +200,37 @@ async def test_what_tools_send_is_within_the_limits(world: World) -> None:
         f"fragment {name} on Employee {{ __typename id login manager {{ __typename id }} }}" for name in "ABC"
     )
     assert "errors" not in await world.ask("anna.sorokina", relay)
+
+
+async def test_plans_weigh_with_the_documents_that_they_keep_alive(world: World) -> None:
+    """Whoever asks for little in long documents, none twice, must not fill the memory."""
+    world.server._plans = PlanCache(size=4_000_000)
+    for number in range(30):
+        ids = " ".join(f'"{each}"' for each in range(900))
+        await world.ask(
+            "anna.sorokina", f"{{ me {{ id }} nodes(ids: [{ids}]) @skip(if: true) {{ n{number}: id }} }}"
+        )
+        long = f'{{ me {{ id }} node(id: "{number:019000}") @skip(if: true) {{ id }} }}'
+        await world.ask("anna.sorokina", long)
+    assert 5 <= len(world.server._plans) <= 25
+
+
+async def test_the_schema_is_printed_once_however_often_it_is_asked_for(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    printed = []
+
+    def printing(schema: Any) -> str:
+        printed.append(schema)
+        return print_schema(schema)
+
+    monkeypatch.setattr("okno.graph.schema.print_schema", printing)
+    monkeypatch.setattr("strawberry.federation.schema.print_schema", printing)
+    monkeypatch.delitem(world.parts.graph.strawberry.__dict__, "_sdl", raising=False)
+    text = f"{{ _service {{ {' '.join(f'a{number}: sdl' for number in range(14))} }} }}"
+    body = await world.ask("anna.sorokina", text)
+    assert set(body["data"]["_service"].values()) == {print_schema(world.parts.graph.strawberry)}
+    assert len(printed) == 1
 
 
 async def test_a_deployment_sets_its_own_limits(parts: Parts) -> None:

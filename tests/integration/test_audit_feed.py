@@ -6,9 +6,12 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
+from uuid import UUID
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncSession
 
+from okno.audit import store
 from okno.audit.fanout import Fanout, FellBehind, Subscriber
 from okno.audit.feed import CHANNEL, Announcer, Feed
 from okno.audit.records import Event, Outcome, Phase, Record, RecordRef
@@ -314,6 +317,42 @@ async def test_a_defect_in_working_up_outcomes_does_not_stop_the_feed(
             async with writer.journal.command(**unlock()) as command:
                 command.succeeded()
             await take(subscriber, 1)
+
+
+async def test_a_chain_that_cannot_be_read_does_not_silence_the_others(
+    committed: Cloned, clock: ManualClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_chain, damaged = store.read_chain, set[UUID]()
+    listen, listened = Database.listen, 0
+
+    def count(*given: Any) -> Any:
+        nonlocal listened
+        listened += 1
+        return listen(*given)
+
+    monkeypatch.setattr(Database, "listen", count)
+
+    async def read(session: AsyncSession, chain: UUID, **given: Any) -> list[Record]:
+        if chain in damaged:
+            raise ValueError("no record")
+        return await read_chain(session, chain, **given)
+
+    monkeypatch.setattr(store, "read_chain", read)
+    async with (
+        following(committed.db) as feed,
+        process(committed, clock, tmp_path / "a") as one,
+        process(committed, clock, tmp_path / "b") as other,
+    ):
+        with feed.fanout.subscribe(of_people) as subscriber:
+            await one.record()
+            damaged.add((await take(subscriber, 1))[0].ref.chain)
+            (lost,) = await one.record()
+            (ref,) = await other.record()
+            (found,) = await take(subscriber, 1)
+            assert (found.ref, listened) == (ref, 1)
+            damaged.clear()
+            (ref,) = await one.record()
+            assert [each.ref for each in await take(subscriber, 2)] == [lost, ref]
 
 
 async def test_a_slow_subscriber_is_ended_and_the_others_get_everything(

@@ -199,8 +199,10 @@ async def test_pages_are_read_from_an_index_in_both_directions(db: Database, bac
         async def explain(order: Sequence[ColumnElement[Any]], at: Sequence[Any], *, descending: bool) -> str:
             window = Window(10, None if backwards else at, at if backwards else None, backwards)
             asked = select_window(select(*order), order, window, descending=descending)
-            sql = asked.compile(dialect=postgresql.dialect()  # type: ignore[no-untyped-call]
-            , compile_kwargs={"literal_binds": True})
+            sql = asked.compile(
+                dialect=postgresql.dialect(),  # type: ignore[no-untyped-call]
+                compile_kwargs={"literal_binds": True},
+            )
             plan = await (await session.connection()).exec_driver_sql(f"EXPLAIN {sql}")
             return "\n".join(row[0] for row in plan)
 

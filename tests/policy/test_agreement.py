@@ -109,6 +109,7 @@ def test_a_compiled_decision_is_what_oso_says_of_the_row(
 
         compiled = decision.allows(facts, ME)
 
+        assert decision.for_person(ME)(facts) is compiled
         assert (compiled is not None) is POLICY.permits(rights, action, resource, name, facts, own_id=ME)
         assert compiled is not None or decision.outcome is not Outcome.ALLOW
 
@@ -123,6 +124,7 @@ def test_each_construct_of_the_language_is_compiled_to_what_oso_says(
 
     asked = CONSTRUCTS.permits(rights, "run", "Employee", name, employee, own_id=ME)
 
+    assert (decision.for_person(ME)(employee) is not None) is asked
     assert (decision.allows(employee, ME) is not None) is asked
 
 
@@ -135,6 +137,7 @@ def test_an_unknown_fact_or_self_never_allows_what_oso_denies_and_the_list_filte
 
     allowed = decision.allows(employee, me) is not None
 
+    assert (decision.for_person(me)(employee) is not None) is allowed
     if allowed:
         assert CONSTRUCTS.permits(rights, "run", "Employee", name, employee, own_id=me)
     if decision.condition is not None:

@@ -10,7 +10,7 @@ from graphql import ExecutionResult, GraphQLField, GraphQLObjectType, GraphQLSch
 from strawberry.execution import optimized_is_awaitable
 
 from okno.graph import compiled
-from okno.graph.compiled import site, vouching
+from okno.graph.compiled import program, site, vouching
 from okno.graph.compiled.leaves import Mismatch
 from okno.graph.compiled.program import Program
 from okno.graph.compiled.shapes import Node, is_read_as_attribute, is_relay_id, is_section_resolver
@@ -210,6 +210,15 @@ def test_plans_are_bounded_in_number_and_in_size(schema: GraphQLSchema) -> None:
         run(schema, text, OneGate(), plans=small, pets=[cat("a")])
         assert small.size <= 3 * one
     assert 1 <= len(small) <= 3
+
+
+def test_long_texts_that_clients_choose_are_not_kept_apart_from_their_plans(schema: GraphQLSchema) -> None:
+    for length, kept in ((10, 1), (20_000, 0)):
+        before = program._kept_code.cache_info().currsize
+        text = f"{{ pets {{ {'n' * length}{before}: name }} }}"
+        _, executor = run(schema, text, OneGate(), pets=[cat("a")])
+        assert only_program(executor).completed == 1
+        assert program._kept_code.cache_info().currsize == before + kept
 
 
 def test_code_that_is_compiled_later_weighs_as_well(schema: GraphQLSchema) -> None:

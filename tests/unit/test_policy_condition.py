@@ -96,6 +96,29 @@ def test_contradictions_are_false_and_what_a_weaker_term_allows_is_dropped() -> 
     assert all_of([]) == TRUE
 
 
+def test_what_is_no_condition_is_refused_when_compiled() -> None:
+    for wrong in (
+        Compare("country", "<", "RU"),  # type: ignore[arg-type]
+        Compare("country", "in", ME),
+        Compare("country", "=", None),  # type: ignore[arg-type]
+        Compare("country", "in", ("RU", None)),  # type: ignore[arg-type]
+        Compare("country", "=", 1.5),  # type: ignore[arg-type]
+        Decision(Outcome.DENY),
+    ):
+        with pytest.raises(TypeError):
+            compile_condition(wrong)  # type: ignore[arg-type]
+        with pytest.raises(TypeError):
+            compile_choice([(wrong, "choice")])  # type: ignore[list-item]
+
+
+def test_true_is_not_the_number_one_and_false_is_not_zero() -> None:
+    assert not evaluate(Compare("protected", "=", 1), {"protected": True}, None)
+    assert not evaluate(Compare("protected", "!=", 1), {"protected": False}, None)
+    assert not evaluate(Compare("protected", "in", (0, 2)), {"protected": False}, None)
+    assert not evaluate(Compare("protected", "in", (False, "x")), {"protected": 0}, None)
+    assert evaluate(Compare("protected", "in", (False, "x")), {"protected": False}, None)
+
+
 def test_a_comparison_that_means_nothing_is_refused_when_compiled() -> None:
     with pytest.raises(TypeError, match='a tuple goes with "in" only'):
         compile_condition(Compare("country", "=", ("RU",)))
@@ -148,16 +171,43 @@ def _read(condition: Condition, row: Mapping[str, object], me: UUID | None) -> b
     if value is None or fact is None:
         return False
     if isinstance(value, tuple):
-        return type(fact) in {type(each) for each in value} and fact in value
+        return any(type(fact) is type(each) and fact == each for each in value)
     return type(fact) is type(value) and (fact == value if condition.op == "=" else fact != value)
 
 
-@given(condition=TREES)
+VALUES: list[str | int | bool] = ["x", "y", 0, 1, 2, True, False]
+OF_ALL_TYPES: st.SearchStrategy[Condition] = st.one_of(
+    st.builds(Compare, st.sampled_from("ab"), st.sampled_from(["=", "!="]), st.sampled_from(VALUES)),
+    st.builds(
+        Compare,
+        st.sampled_from("ab"),
+        st.just("in"),
+        st.lists(st.sampled_from(VALUES), max_size=3).map(tuple),
+    ),
+    st.builds(Compare, st.just("id"), st.sampled_from(["=", "!="]), st.just(ME)),
+)
+TREES_OF_ALL_TYPES: st.SearchStrategy[Condition] = st.recursive(
+    OF_ALL_TYPES,
+    lambda inner: (
+        st.lists(inner, max_size=3).map(tuple).flatmap(lambda t: st.sampled_from([AllOf(t), AnyOf(t)]))
+    ),
+    max_leaves=8,
+)
+ROWS_OF_ALL_TYPES: list[Mapping[str, object]] = [
+    *ROWS,
+    *(
+        {"a": a, "b": b, "id": SELF}
+        for a, b in product([0, 1, True, False, "x"], [2, True, ["x"], {}, SELF, 1.0])
+    ),
+]
+
+
+@given(condition=TREES_OF_ALL_TYPES)
 def test_the_written_code_says_what_the_tree_says(condition: Condition) -> None:
     test = compile_condition(condition)
     for me in (SELF, None):
         choose = compile_choice([(condition, "first"), (TRUE, "second")])(me)
-        for row in ROWS:
+        for row in ROWS_OF_ALL_TYPES:
             admitted = _read(condition, row, me)
             assert test(row, me) is admitted
             assert choose(row) == ("first" if admitted else "second")

@@ -1,7 +1,7 @@
 """Deadline, bulkhead, retry, breaker, coalescing, cache and health, on a connector that does as it is told."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,6 +14,7 @@ from okno.sources.breaker import Breaker, BreakerState
 from okno.sources.cache import Answer, AnswerCache
 from okno.sources.errors import Code, SourceError
 from okno.sources.kind import RawPage, ReadOnly
+from okno.sources.many import Many
 from okno.sources.model import State
 from okno.sources.reader import Reader
 from tests.contract.peers.manifests import manifest_of, with_changes
@@ -38,6 +39,9 @@ class Obedient(ReadOnly):
             self.asked.append(key)
             self._news.notify_all()
         return await self.work(key)
+
+    async def fetch_many(self, keys: Sequence[str]) -> Many:
+        raise AssertionError("nobody asks for many here")
 
     def scan(self, cursor: str | None) -> Any:
         return Pages(self)

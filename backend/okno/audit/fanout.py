@@ -83,6 +83,30 @@ class Fanout:
     def __init__(self) -> None:
         self._subscribers: dict[int, Subscriber] = {}
         self._closed: OknoError | None = None
+        self._ready = asyncio.Event()
+        self._ready.set()
+
+    def begin(self) -> None:
+        """A feed begins, and does not know yet where to read from."""
+        self._ready.clear()
+
+    def be_ready(self) -> None:
+        """From now on nothing that is committed escapes the feed."""
+        self._ready.set()
+
+    async def wait_ready(self, seconds: float = 5.0) -> None:
+        """Waits until whoever listens misses nothing that is committed from then on.
+
+        Raises:
+            Unavailable: it takes too long, because the database does not answer.
+        """
+        if self._ready.is_set():
+            return
+        try:
+            async with asyncio.timeout(seconds):
+                await self._ready.wait()
+        except TimeoutError:
+            raise Unavailable("The journal cannot be followed now. Try again in a moment.") from None
 
     @property
     def is_heard(self) -> bool:
@@ -124,5 +148,6 @@ class Fanout:
     def close(self) -> None:
         """Ends all listeners, now and to come: the process stops."""
         self._closed = Stopping("Okno is stopping here. Subscribe again in a moment.")
+        self._ready.set()
         for subscriber in list(self._subscribers.values()):
             subscriber.end(self._closed)

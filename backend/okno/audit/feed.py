@@ -115,12 +115,13 @@ class Feed:
         self._poll_seconds = poll_seconds
         self._cursors: dict[UUID, int] | None = None
         self._behind: set[UUID] = set()
+        self._unreadable: set[UUID] = set()
         self._wake = asyncio.Event()
-        self._ready = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Begins to read; what was committed before is not published."""
+        self.fanout.begin()
         self._task = asyncio.create_task(self._run(), name="okno-audit-feed")
 
     async def close(self) -> None:
@@ -136,11 +137,7 @@ class Feed:
         Raises:
             Unavailable: it does not, because the database does not answer.
         """
-        try:
-            async with asyncio.timeout(seconds):
-                await self._ready.wait()
-        except TimeoutError:
-            raise Unavailable("The journal cannot be followed now. Try again in a moment.") from None
+        await self.fanout.wait_ready(seconds)
 
     def committed(self, chain: UUID) -> None:
         """This process has committed: no need to wait until the database says so."""
@@ -203,7 +200,7 @@ class Feed:
             heads = await store.list_heads(session)
         if self._cursors is None:
             self._cursors = heads
-            self._ready.set()
+            self.fanout.be_ready()
         self._behind |= {chain for chain, head in heads.items() if head > self._cursors.get(chain, -1)}
 
     async def _catch_up(self) -> None:
@@ -213,9 +210,17 @@ class Feed:
             try:
                 while await self._read(chain):
                     pass
-            except BaseException:
+            except (OknoError, asyncio.CancelledError):
                 self._behind.add(chain)
                 raise
+            except Exception:
+                # one chain that cannot be read, as after somebody's tampering, must not silence the others; it is tried again
+                # with its next commit and whenever all are looked at
+                if chain not in self._unreadable:
+                    log.exception("audit.feed_chain_unreadable", chain=str(chain))
+                self._unreadable.add(chain)
+            else:
+                self._unreadable.discard(chain)
 
     async def _read(self, chain: UUID) -> bool:
         """Publishes the next page of a chain; whether there may be more of it."""

@@ -64,7 +64,8 @@ class Cursors:
         """What makes cursors of one list.
 
         Args:
-            of: the list with all that chooses its entries and their order.
+            of: the list with all that chooses its entries and their order, whose eyes it is seen with among them: a place between
+                entries that one person sees would tell another whom they do not.
         """
         encrypt, bound = self._cipher.encrypt, [of.encode()]
         return lambda place: (

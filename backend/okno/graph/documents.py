@@ -19,6 +19,9 @@ from okno.graph.cost import NO_COST, DocumentCost, Prices, compile_cost
 from okno.graph.limits import DEFAULT_LIMITS, Allowance, LimitExceeded, Limits, check_limits
 
 MAX_ERRORS = 5
+# Measured: every node knows its place, and so the tokens and the text of the whole document
+_TOKEN_BYTES = 400
+_CHARACTER_BYTES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,7 @@ class ReadDocument:
         fields: the coordinates of the schema that it uses, see `coordinates`; empty when it cannot be executed.
         trusted: whether it was registered at start; its cost was weighed there.
         cost: its compiled cost; of a document that cannot be executed, that of nothing.
+        size: bytes that its syntax takes while somebody keeps a part of it, about; 0 of a trusted one, which is kept anyway.
     """
 
     node: DocumentNode | None
@@ -42,6 +46,7 @@ class ReadDocument:
     fields: frozenset[str] = frozenset()
     trusted: bool = False
     cost: DocumentCost = NO_COST
+    size: int = 0
 
 
 def key_of(text: str) -> bytes:
@@ -94,7 +99,8 @@ class DocumentReader:
             used, cost = coordinates(self.schema, node), compile_cost(self._prices, node)
         except RecursionError:
             return ReadDocument(None, [self._too_deep()], key=key, tokens=tokens)
-        return ReadDocument(node, key=key, tokens=tokens, fields=used, trusted=trusted, cost=cost)
+        size = 0 if trusted else _TOKEN_BYTES * tokens + _CHARACTER_BYTES * (node.loc.end if node.loc else 0)
+        return ReadDocument(node, key=key, tokens=tokens, fields=used, trusted=trusted, cost=cost, size=size)
 
     def _too_deep(self) -> LimitExceeded:
         return LimitExceeded("depth", self.limits.depth + 1, self.limits.depth, at_least=True)

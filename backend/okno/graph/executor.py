@@ -54,13 +54,19 @@ class GatedExecutor(StrawberryGraphQLCoreExecutionContext):
         self.sensitive_reads: dict[UUID, tuple[str | None, set[str]]] = {}
 
     def prepare(
-        self, *, may_introspect: bool = True, plans: PlanCache | None = None, document: bytes = b""
+        self,
+        *,
+        may_introspect: bool = True,
+        plans: PlanCache | None = None,
+        document: bytes = b"",
+        size: int = 0,
     ) -> Plan:
         """Plans the operation; nothing is resolved yet.
 
         Args:
             plans: where templates of plans are kept; without it the plan is made anew.
             document: the key of the document, unless empty.
+            size: bytes of the document, which lives as long as a template of it.
 
         Raises:
             GraphQLError: the operation is too large or too deep, or asks for the schema when it may not.
@@ -70,6 +76,7 @@ class GatedExecutor(StrawberryGraphQLCoreExecutionContext):
         template = self._plans.find(self._key) if self._plans is not None else None
         if template is None:
             template = self._make_template()
+            template.document_size = size
             if not may_introspect and _SCHEMA_FIELDS & {
                 details[0].node.name.value for details in template.root.grouped_field_set.values()
             }:
@@ -78,7 +85,7 @@ class GatedExecutor(StrawberryGraphQLCoreExecutionContext):
                     self.operation,
                     extensions={"code": "DENIED"},
                 )
-            if not template.is_shareable:
+            if not template.is_shareable or self.context_value.gate.is_broken:
                 self._plans = None
             if self._plans is not None:
                 self._plans.keep(self._key, template)

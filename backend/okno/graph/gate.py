@@ -39,6 +39,9 @@ class RowDecision:
 class Gate:
     """The decisions for one actor. Tables come compiled from the policy; no policy engine is asked per field or row."""
 
+    is_broken = False
+    """Whether a table could not be had, and was taken to deny everything. The next request may be luckier."""
+
     def __init__(self, policy: Policy, actor: Actor) -> None:
         self.policy = policy
         self.actor = actor
@@ -66,6 +69,7 @@ class Gate:
             except PolicyError as error:
                 log.error("gate.policy_broken", action=action, resource=resource, cause=str(error))
                 table = Table({})
+                self.is_broken = True
             self._tables[action, resource] = table
         return table
 

@@ -28,6 +28,7 @@ from okno.graph.subscriptions.sse import EventStream, respond
 from okno.graph.subscriptions.transport_ws import Sockets
 from okno.graph.trusted import TrustedDocuments
 from okno.identity.http import SessionMiddleware, find_actor, get_actor
+from okno.identity.model import Actor
 from okno.identity.service import Identity
 from okno.usage.clients import HEADER as CLIENT_HEADER
 
@@ -128,6 +129,8 @@ class GraphEndpoint:
         else:
             batched, operations = read_operations(await _body(request, limits.body_bytes), limits)
         client, read_only = request.headers.get(CLIENT_HEADER), request.method != "POST"
+        if read_only and actor.csrf_token is not None:
+            self._check_page(actor, request, takes_events=takes_events)
         if takes_events and not batched:
             authorization = request.headers.get("authorization")
             caller = Caller(
@@ -149,6 +152,14 @@ class GraphEndpoint:
             return _response([answer.body for answer in answers], failed[0] if failed else 200, media_type)
         answer = answers[0]
         return _response(answer.body, _status(answer, media_type, accept), media_type)
+
+    def _check_page(self, actor: Actor, request: Request, *, takes_events: bool) -> None:
+        """A page of another site may send a browser here with GET. It learns nothing by that, but what is read would be recorded
+        as read by this person, and streams would use up those they may have; so a stream needs the CSRF token as well."""
+        if takes_events:
+            self._identity.browser.check_csrf(actor, request.headers)
+        else:
+            self._identity.browser.check_origin(request.headers)
 
     def _explore(self, request: Request) -> Response:
         """The explorer, for those who may use it; whoever is not signed in is sent to do so."""

@@ -112,6 +112,7 @@ class Template:
         root: the collected root fields.
         collected: the collected fields of each selection and type; the lists in it stay alive, and so do their ids.
         by_details: the selections by the identity of their list of field nodes.
+        document_size: bytes of the document that the collected fields keep alive.
     """
 
     def __init__(self) -> None:
@@ -121,6 +122,7 @@ class Template:
         self.by_details: dict[int, Selection] = {}
         self.guards: list[Guard] = []
         self.is_shareable = True
+        self.document_size = 0
         self.sites = Sites()
         self._guard_of: dict[tuple[Any, str], Guard] = {}
         self._lines: list[dict[str, Any]] = []
@@ -226,16 +228,16 @@ class Plan:
 
     def yields(self, selection: Selection, facts: Facts | None) -> bool:
         """Whether the section, with what is selected in it, gives the row's reader anything."""
-        return self.admits(selection, facts) and self.yielding(selection)(facts)
+        return self.admits(selection, facts) and bool(self.yielding(selection)(facts))
 
-    def yielding(self, selection: Selection) -> Callable[[Facts | None], bool]:
-        """`yields` for many rows, without remembering rules."""
+    def yielding(self, selection: Selection) -> Callable[[Facts | None], object]:
+        """`yields` for many rows, without remembering rules; true or false, or the rule itself."""
         ways = [[self.guard(index).decide for index in way] for way in selection.ways]
         if len(ways) == 1 and len(ways[0]) <= 1:
             if not ways[0]:
                 return lambda facts: True
             (decide,) = ways[0]
-            return lambda facts: decide(facts) is not None
+            return decide
         return lambda facts: any(all(decide(facts) is not None for decide in way) for way in ways)
 
     def count(self, selection: Selection, allowed: int, denied: int, rule: Alternative | None) -> None:

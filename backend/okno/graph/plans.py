@@ -82,7 +82,8 @@ class PlanCache:
 
 def estimated_size(template: Template) -> int:
     """Bytes that the template takes, about."""
-    return _SELECTION_BYTES * (len(template.selections) + 1) + _CHARACTER_BYTES * template.sites.size
+    own = _SELECTION_BYTES * (len(template.selections) + 1) + _CHARACTER_BYTES * template.sites.size
+    return own + template.document_size
 
 
 def _switches(executor: "GatedExecutor") -> tuple[str, ...]:

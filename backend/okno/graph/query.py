@@ -102,7 +102,7 @@ class Query:
         before: Before = None,
     ) -> EmployeeConnection | None:
         context = _context(info)
-        of = f"employees {parse(search).fingerprint}"
+        of = f"employees {context.actor.id} {parse(search).fingerprint}"
         asked = window(
             "employees",
             first=first,
@@ -170,7 +170,7 @@ class Query:
     ) -> AuditRecordConnection | None:
         context = _context(info)
         subject = parse_employee_id(str(employee)) if employee is not None else None
-        of = f"auditRecords {subject or ''}"
+        of = f"auditRecords {context.actor.id} {subject or ''}"
         asked = window(
             "auditRecords",
             first=first,

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, cast
 
 import strawberry
@@ -13,6 +14,7 @@ from strawberry.printer import print_schema
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types.field import StrawberryField
+from strawberry.types.fields.resolver import StrawberryResolver
 
 from okno.audit.api import AuditRecord
 from okno.audit.registry import require
@@ -107,7 +109,17 @@ class FederatedSchema(strawberry.federation.Schema):
         if level is not None:
             own.directives = [*own.directives, Sensitivity(level=SensitivityLevel(level))]
         own.directives = [*own.directives, *cost_directives(type_name, name, own)]
+        if (type_name, name) == ("_Service", "sdl"):
+            own.base_resolver = StrawberryResolver(self._tell)
         return own
+
+    def _tell(self) -> str:
+        return self._sdl
+
+    @cached_property
+    def _sdl(self) -> str:
+        """Printed once: it takes 16 ms, and would be printed for every alias of the field."""
+        return print_schema(self)
 
 
 def build_schema(

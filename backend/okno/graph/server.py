@@ -183,7 +183,9 @@ class GraphServer:
             return Answer(error_body(message, "METHOD_NOT_ALLOWED", request_id), 405, request_error=True)
         try:
             executor.bill = self._bill(document, operation, allowance)
-            plan = executor.prepare(may_introspect=curious, plans=self._plans, document=document.key)
+            plan = executor.prepare(
+                may_introspect=curious, plans=self._plans, document=document.key, size=document.size
+            )
             await self._record_denied(context, plan.denied_fields("Mutation"))
         except GraphQLError as error:
             return _refused([error], request_id, "BAD_USER_INPUT")

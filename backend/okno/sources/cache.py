@@ -2,9 +2,11 @@
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+
+from okno.sources.model import SectionResult, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +17,12 @@ class Answer:
     """Typed values of the section; None: the source does not know the person."""
     as_of: datetime
     asked_at: float
+    result: SectionResult | None = field(init=False, repr=False, compare=False)
+    """The section that it is while it is fresh enough; None without data."""
+
+    def __post_init__(self) -> None:
+        known = None if self.data is None else SectionResult(State.OK, self.data, self.as_of, None)
+        object.__setattr__(self, "result", known)
 
 
 class AnswerCache:

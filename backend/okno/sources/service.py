@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -135,7 +136,8 @@ class Sources:
     def cached(self, source_id: str, keys: Sequence[PersonKeys]) -> list[SectionResult | None]:
         """Those of the sections that would be given without asking the source, in their order."""
         reader = self._reader(source_id)
-        return reader.cached([person.find(reader.manifest.key) for person in keys])
+        values = map(attrgetter(reader.manifest.key), keys)
+        return reader.cached([value if isinstance(value, str) and value else None for value in values])
 
     async def read_many(self, source_id: str, keys: Sequence[PersonKeys]) -> list[SectionResult]:
         """One section of several people, in their order: what `read` gives each of them, in as few requests as the

@@ -189,3 +189,19 @@ test("a document that the server no longer knows tells that a new version is out
   await vi.waitFor(() => expect(isOutdated()).toBe(true));
   live.close();
 });
+
+test("a socket whose code could not be loaded is asked for again", async () => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  vi.doMock("./socket", () => {
+    throw new Error("the network is away");
+  });
+  const { world, live } = start();
+  await vi.waitFor(() => expect(live.state()).toBe("lost"));
+  vi.doUnmock("./socket");
+  await vi.advanceTimersByTimeAsync(30_000);
+  const server = await socket(1);
+  await server.accept();
+  await subscribed(server);
+  expect([live.state(), world.ended, world.resumed]).toEqual(["live", 0, 1]);
+  live.close();
+});

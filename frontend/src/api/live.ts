@@ -109,7 +109,16 @@ export class Live implements LiveUpdates {
     subscription.stop = () => {
       wanted = false;
     };
-    const socket = await this.open();
+    const opening = this.open();
+    let socket: Socket;
+    try {
+      socket = await opening;
+    } catch (cause) {
+      // its code could not be loaded: the network is away, or a new build has taken its place
+      if (this.socket === opening) this.socket = null;
+      if (wanted) this.ended(subscription, cause);
+      return;
+    }
     const payload = await withText(subscription.request);
     if (!wanted) return;
     subscription.stop = socket.subscribe<unknown>(

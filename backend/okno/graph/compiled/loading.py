@@ -56,8 +56,8 @@ async def _load(executor: "GatedExecutor", selection: "Selection", found: Sequen
         return loaded
     results = await context.loaders.sections(section.source_id, [each.person for each in wanted])
     manifest = context.sources.manifests[section.source_id]
+    of_result, value_of = SectionMeta.of_result, section.value
     for employee, result in zip(wanted, results, strict=True):
-        meta = partial(SectionMeta.of_result, manifest, result)
-        value = section.value(meta, result.data, employee.facts, employee.subject_label)
-        loaded[id(employee)] = (True, value)
+        meta = partial(of_result, manifest, result)
+        loaded[id(employee)] = (True, value_of(meta, result.data, employee.facts, employee.subject_label))
     return loaded

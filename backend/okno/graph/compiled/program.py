@@ -13,8 +13,10 @@ from okno.graph.compiled.writing import Writer
 if TYPE_CHECKING:
     from okno.graph.plan import Selection, Template
 
-# Texts of people with other rights are often equal
-_KEPT_CODE = 1_024
+# Texts of people with other rights are often equal. Clients choose the names in them, so that their length is bounded too:
+# a character takes 12 bytes (ADR 0010)
+_KEPT_CODE = 256
+_LONGEST_KEPT = 16_000
 
 
 class Program:
@@ -72,6 +74,12 @@ class Program:
         return f"<Program of {self.type.name}, {self.completed} rows completed, {self.fallen_back} fallen back>\n{self.source}"
 
 
-@lru_cache(maxsize=_KEPT_CODE)
 def _code(text: str) -> CodeType:
+    return _kept_code(text) if len(text) <= _LONGEST_KEPT else _compile(text)
+
+
+def _compile(text: str) -> CodeType:
     return compile(text, "<okno.graph.compiled>", "exec")
+
+
+_kept_code = lru_cache(maxsize=_KEPT_CODE)(_compile)

@@ -23,6 +23,7 @@ from okno.graph.compiled.shapes import (
     Section,
     Shape,
     Value,
+    class_of,
     guards_of,
     nodes_in,
 )
@@ -192,7 +193,10 @@ class Writer(Text):
             if not wanted:
                 return None
             scope = Scope(self._new("facts"))
-            self._line(f"{scope.facts} = getattr({s}, 'facts', None)")
+            has_facts = "facts" in getattr(class_of(node.type), "__dataclass_fields__", ())
+            self._line(
+                f"{scope.facts} = {s}.facts" if has_facts else f"{scope.facts} = getattr({s}, 'facts', None)"
+            )
         for guard in wanted:
             if guard not in scope.answers:
                 self._guards[guard] = None

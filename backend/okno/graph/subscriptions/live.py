@@ -164,6 +164,7 @@ class Subscribed:
                 most_pending=limits.pending_events,
             ) as pending,
         ):
+            await self._live.fanout.wait_ready()
             started()
             while True:
                 record: Record | None = None
