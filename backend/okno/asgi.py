@@ -42,6 +42,8 @@ SECURITY_HEADERS = (
     (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
 )
 _HTTPS_ALONE = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
+# uvicorn with httptools bounds them nowhere: 20 MB of Accept came through, and took 2 s to read
+HEADER_BYTES = 65_536
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9_-]{8,64}")
 
 
@@ -97,6 +99,15 @@ class EveryAnswer:
         # not bound_contextvars(): it copies all that is bound three times
         bound = structlog.contextvars.bind_contextvars(request_id=request_id)
         try:
+            length = sum([len(value) for _, value in scope["headers"]])
+            if length > HEADER_BYTES:
+                body = {
+                    "code": "LIMIT_EXCEEDED",
+                    "message": f"The headers have {length} bytes; at most {HEADER_BYTES} are allowed.",
+                    "requestId": request_id,
+                }
+                await json_response(body, 431)(scope, receive, send_with_headers)
+                return
             await self._app(scope, receive, send_with_headers)
         except OknoError as error:
             if started:

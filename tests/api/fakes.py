@@ -33,6 +33,7 @@ from okno.sources.errors import SourceError
 from okno.sources.manifest import SourceManifest
 from okno.sources.model import (
     Change,
+    HasKeys,
     OperationResult,
     PersonKeys,
     SectionResult,
@@ -155,12 +156,17 @@ class FakeSources:
         self.manifests = manifests
         self.data: dict[str, dict[str, dict[str, Any]]] = {name: {} for name in manifests}
         self.down: dict[str, SourceFailure] = {}
+        self.warm: set[tuple[str, str | None]] = set()
+        """Sources, and people of a source, that are read without waiting."""
         self.calls: list[tuple[str, str]] = []
         self.effects: list[str] = []
         self.run_error: SourceError | Exception | None = None
         self.settled: Settled = "unknown"
 
     async def read(self, source_id: str, keys: PersonKeys, *, fresh: bool = False) -> SectionResult:
+        return self._section(source_id, keys)
+
+    def _section(self, source_id: str, keys: HasKeys) -> SectionResult:
         self.calls.append((source_id, keys.personnel_number))
         if source_id in self.down:
             return SectionResult(State.FAILED, None, None, self.down[source_id])
@@ -169,8 +175,14 @@ class FakeSources:
             return SectionResult(State.FAILED, None, None, SourceFailure("NOT_FOUND", "no such record"))
         return SectionResult(State.OK, dict(record), NOW, None)
 
-    def cached(self, source_id: str, keys: Sequence[PersonKeys]) -> list[SectionResult | None]:
-        return [None] * len(keys)
+    def cached(self, source_id: str, people: Sequence[HasKeys]) -> list[SectionResult | None]:
+        warm = (source_id, None) in self.warm
+        return [
+            self._section(source_id, each)
+            if warm or (source_id, each.personnel_number) in self.warm
+            else None
+            for each in people
+        ]
 
     async def read_many(self, source_id: str, keys: Sequence[PersonKeys]) -> list[SectionResult]:
         return [await self.read(source_id, each) for each in keys]

@@ -218,8 +218,12 @@ def test_sections_loaded_for_whole_lists_are_those_of_every_row(parts: Parts) ->
 
 
 def _break(sources: FakeSources, rng: random.Random) -> None:
-    """Some sources are down, and some have told nonsense."""
+    """Some sources are down, and some have told nonsense; some are known already, of everybody or of a few."""
+    sources.warm = set()
     for source, records in sources.data.items():
+        few = [number for number in records if rng.random() < 0.5]
+        known: list[str | None] = rng.choice([[], [None], [*few]])
+        sources.warm.update((source, number) for number in known)
         if rng.random() < 0.1:
             sources.down[source] = SourceFailure("TIMEOUT", f"{source} is late")
         for record in records.values():

@@ -207,6 +207,7 @@ async def test_get_answers_queries_and_refuses_mutations(world: World) -> None:
         wrong = await client.get("/graphql", params={"query": ME, "variables": "{"})
     assert good.json()["data"] == {"employee": {"login": "ivan.petrov"}}
     assert (refused.status_code, code(refused)) == (405, "METHOD_NOT_ALLOWED")
+    assert refused.headers["allow"] == "POST"
     assert (missing.status_code, wrong.status_code) == (400, 400)
 
 

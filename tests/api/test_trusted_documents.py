@@ -195,6 +195,7 @@ fragment F on Me {
 }"""
     assert with_typenames(text) == added
     assert with_typenames(added) == added
+    assert "kind: __typename\n    __typename\n" in with_typenames("{ me { kind: __typename } }")
 
 
 def test_a_widget_over_its_budget_is_told_with_its_cost(world: World) -> None:

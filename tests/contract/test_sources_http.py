@@ -4,12 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
+from uuid import UUID
 
 import aiohttp
 import pytest
 from aiohttp import web
 
 from okno.clock import SystemClock
+from okno.sources.model import PersonKeys
 from okno.sources.rest import RestManifest
 from okno.sources.service import SectionResult, SourceError, Sources, State
 from tests.contract.peers import IVAN
@@ -234,6 +236,23 @@ async def test_a_directory_that_returns_fewer_than_asked_is_listed_to_its_end() 
         str(n) for n in range(1, 8)
     ]
     assert [page.cursor for page in pages] == ["4", "7", None]
+
+
+async def test_whom_a_directory_passed_over_while_its_pages_shifted_is_asked_for_alone() -> None:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        asked = request.query["filter"]
+        if " or " in asked:
+            # somebody came in before the second page was asked for: 2 stands on both, and 3 on none
+            numbers, total = (["1", "2"] if request.query["startIndex"] == "1" else ["2"]), 3
+        else:
+            numbers, total = [number for number in ("1", "2", "3") if f'"{number}"' in asked], 1
+        users = [{"id": number, "externalId": number} for number in numbers]
+        return web.json_response({"totalResults": total, "Resources": users})
+
+    people = [PersonKeys(UUID(int=number), str(number)) for number in (1, 2, 3)]
+    async with serving(handle, "directory") as sources:
+        results = await sources.read_many("directory", people)
+    assert [result.state for result in results] == [State.OK] * 3
 
 
 async def test_a_key_that_fits_two_people_shows_neither() -> None:

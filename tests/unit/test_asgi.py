@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
 
-from okno.asgi import SECURITY_HEADERS, Application
+from okno.asgi import HEADER_BYTES, SECURITY_HEADERS, Application
 from okno.errors import NotFound
 
 
@@ -105,3 +105,11 @@ async def test_other_methods_and_paths_are_answered_as_starlette_does(client: ht
     assert (await client.head("/exact")).status_code == 200
     assert (await client.get("/someone")).text == "someone"
     assert (await client.get("/nowhere/at/all")).status_code == 404
+
+
+async def test_headers_of_any_length_end_before_anybody_reads_them(client: httpx.AsyncClient) -> None:
+    half = "a" * (HEADER_BYTES // 2)
+    refused = await client.get("/exact", headers={"accept": half, "cookie": half})
+    assert (refused.status_code, refused.json()["code"]) == (431, "LIMIT_EXCEEDED")
+    assert refused.json()["requestId"] == refused.headers["x-request-id"]
+    assert (await client.get("/exact", headers={"accept": half})).status_code == 200

@@ -239,6 +239,12 @@ def test_a_record_is_given_to_whom_it_names_and_nobody_is_taken_for_unknown_besi
     assert found.keys() <= set(keys)
 
 
+def test_of_keys_that_a_system_may_take_for_one_the_other_is_not_taken_for_unknown() -> None:
+    found = assign("hr", "login", ["Ann", "ann", " ann", "bob"], [(["ann"], 1)])
+    assert found.keys() == {"ann", "bob"}
+    assert found["bob"].code == "NOT_FOUND"
+
+
 @pytest.mark.parametrize(
     ("template", "expected"),
     [

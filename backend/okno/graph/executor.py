@@ -1,6 +1,6 @@
 """The executor behind the gate: a denied field's resolver is never called, whatever the field is."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -21,7 +21,7 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from okno.graph.compiled.loading import load_sections
 from okno.graph.compiled.program import Program
-from okno.graph.compiled.run import ListRun, Note, Run
+from okno.graph.compiled.run import ListRun, Loaded, Note, Run
 from okno.graph.compiled.site import ROWS_OF_AN_OBJECT
 from okno.graph.cost import Bill
 from okno.graph.plan import Plan, Selection, Template
@@ -232,9 +232,7 @@ class GatedExecutor(StrawberryGraphQLCoreExecutionContext):
                 items
             )
 
-        if not program.sections:
-            return run(())  # type: ignore[no-any-return]
-        return self._with_sections(program, items, run)
+        return self._with_sections(program, items, run)  # type: ignore[no-any-return]
 
     def complete_object_value(
         self,
@@ -265,12 +263,17 @@ class GatedExecutor(StrawberryGraphQLCoreExecutionContext):
             self.note(found.notes)
             return found.finish_object(result, completed) if program.others else completed
 
-        if not program.sections:
-            return run(())  # type: ignore[no-any-return]
-        return self._with_sections(program, (result,), run)
+        return self._with_sections(program, (result,), run)  # type: ignore[no-any-return]
 
-    async def _with_sections(self, program: Program, items: Any, run: Any) -> Any:
-        completed = run(await load_sections(self, program, items))
+    def _with_sections(self, program: Program, items: Any, run: Any) -> Any:
+        """Nothing is awaited where there are no sections, or all of them are known."""
+        if not program.sections:
+            return run(())
+        loaded = load_sections(self, program, items)
+        return run(loaded) if isinstance(loaded, list) else self._with_loaded(loaded, run)
+
+    async def _with_loaded(self, loaded: Awaitable[list[Loaded]], run: Any) -> Any:
+        completed = run(await loaded)
         return await completed if self.is_awaitable(completed) else completed
 
     def _program(self, details: FieldDetailsList, named: Any, *, rows: int, of_list: bool) -> Program | None:

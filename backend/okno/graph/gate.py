@@ -17,11 +17,12 @@ log = structlog.get_logger(__name__)
 class RowDecision:
     """A conditional decision with its answers: a row is asked once, however many fields share the decision."""
 
-    __slots__ = ("_answers", "ask")
+    __slots__ = ("_answers", "ask", "me")
 
     def __init__(self, decision: Decision, me: UUID | None) -> None:
         # Without memory: for loops that ask once for each row anyway
         self.ask = decision.for_person(me)
+        self.me = me
         # Keyed by identity of the facts, which are kept so that no other row can get the same id meanwhile
         self._answers: dict[int, tuple[Mapping[str, object], Alternative | None]] = {}
 

@@ -151,7 +151,10 @@ class GraphEndpoint:
             failed = [answer.status for answer in answers if answer.status >= 500]
             return _response([answer.body for answer in answers], failed[0] if failed else 200, media_type)
         answer = answers[0]
-        return _response(answer.body, _status(answer, media_type, accept), media_type)
+        response = _response(answer.body, _status(answer, media_type, accept), media_type)
+        if answer.status == 405:
+            response.headers["Allow"] = "POST"  # RFC 9110 section 15.5.6: it has to be told
+        return response
 
     def _check_page(self, actor: Actor, request: Request, *, takes_events: bool) -> None:
         """A page of another site may send a browser here with GET. It learns nothing by that, but what is read would be recorded

@@ -69,6 +69,10 @@ class Loaders:
         """
         return await self._source(source_id).load(persons)
 
+    def find_sections(self, source_id: str, persons: Sequence[Person]) -> list[SectionResult] | None:
+        """The same without asking the source; None where it has to be asked for one of them."""
+        return self._source(source_id).find_all(persons)
+
     async def node(self, node_id: str) -> Employee | AuditRecord | None:
         """The object of a Relay id; None for an unknown one.
 

@@ -23,6 +23,8 @@ _SWITCHES = frozenset({GraphQLSkipDirective.name, GraphQLIncludeDirective.name})
 # Bytes, measured (ADR 0010): a selection with its collected fields, and a character of generated text with its code
 _SELECTION_BYTES = 1_500
 _CHARACTER_BYTES = 12
+# They have names that clients choose, as long as documents may be
+_KEPT_SWITCHES = 1_000
 
 
 class PlanCache:
@@ -52,7 +54,7 @@ class PlanCache:
         switches = self._switches.get(operation)
         if switches is None:
             switches = self._switches[operation] = _switches(executor)
-            if len(self._switches) > self._number:
+            if len(self._switches) > min(self._number, _KEPT_SWITCHES):
                 self._switches.popitem(last=False)
         given = executor.variable_values.coerced
         gate = executor.context_value.gate

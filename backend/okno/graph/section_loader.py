@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 import structlog
 
@@ -32,25 +33,39 @@ class SectionLoader:
         """The section, if this request has it already."""
         return self._known.get(person.personnel_number)
 
+    def find_all(self, persons: Sequence[Person]) -> list[SectionResult] | None:
+        """Their sections, in their order; None where the source has to be asked for one of them.
+
+        What the source's cache has of them is remembered.
+        """
+        known = self._known
+        numbers = [person.personnel_number for person in persons]
+        missing = [person for person in persons if person.personnel_number not in known] if known else persons
+        if missing:
+            cached = self._sources.cached(self._source_id, missing)
+            if missing is persons and all(cached):
+                results = cast(list[SectionResult], cached)
+                known.update(zip(numbers, results, strict=True))
+                return results
+            known.update(
+                (person.personnel_number, result)
+                for person, result in zip(missing, cached, strict=True)
+                if result is not None
+            )
+            if not all(cached):
+                return None
+        return [known[number] for number in numbers]
+
     async def load(self, persons: Sequence[Person]) -> list[SectionResult]:
         """Their sections, in their order. Nothing is awaited for what this request or the source's cache has."""
+        found = self.find_all(persons)
+        if found is not None:
+            return found
         known = self._known
-        missing = [_keys(person) for person in persons if person.personnel_number not in known]
-        if missing:
-            for task in {self._want(keys) for keys in self._take_cached(missing)}:
-                # One resolver that goes away does not take the answer from the others.
-                await asyncio.shield(task)
+        for task in {self._want(_keys(each)) for each in persons if each.personnel_number not in known}:
+            # One resolver that goes away does not take the answer from the others.
+            await asyncio.shield(task)
         return [known[person.personnel_number] for person in persons]
-
-    def _take_cached(self, missing: Sequence[PersonKeys]) -> list[PersonKeys]:
-        """Remembers what the source's cache has; gives those whom it does not have."""
-        known, left = self._known, []
-        for keys, result in zip(missing, self._sources.cached(self._source_id, missing), strict=True):
-            if result is None:
-                left.append(keys)
-            else:
-                known[keys.personnel_number] = result
-        return left
 
     def _want(self, keys: PersonKeys) -> "asyncio.Task[None]":
         task = self._reading.get(keys.personnel_number)

@@ -48,7 +48,9 @@ def with_typenames(text: str) -> str:
 
 class _AddTypenames(Visitor):
     def leave_selection_set(self, node: SelectionSetNode, _key: Any, parent: Any, *_: Any) -> Any:
-        names = {each.name.value for each in node.selections if isinstance(each, FieldNode)}
+        names = {
+            each.name.value for each in node.selections if isinstance(each, FieldNode) and not each.alias
+        }
         if isinstance(parent, OperationDefinitionNode) or "__typename" in names:
             return None
         typename = FieldNode(name=NameNode(value="__typename"))

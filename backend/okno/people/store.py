@@ -78,16 +78,10 @@ def _compile_compare(compare: Compare, me: UUID | None) -> ColumnElement[bool]:
             return false()
         return column == me if compare.op == "=" else column != me
     wanted = value if isinstance(value, tuple) else (value,)
-    if kind is bool:
-        usable: list[Any] = [
-            b for b in (False, True) if any(isinstance(b, type(w)) and b == w for w in wanted)
-        ]
-        comparable = any(isinstance(True, type(w)) for w in wanted)
-    else:
-        usable = [w for w in wanted if isinstance(w, kind)]
-        comparable = bool(usable)
+    # exactly: 1 is no True here, as in Python's form and in Oso
+    usable = [w for w in wanted if type(w) is kind]
     if compare.op == "!=":
-        return and_(column.is_not(None), column.not_in(usable)) if comparable else false()
+        return and_(column.is_not(None), column.not_in(usable)) if usable else false()
     return column.in_(usable) if usable else false()
 
 

@@ -92,6 +92,22 @@ def compile_choice(choices: Sequence[tuple[Condition, Choice]]) -> Callable[[UUI
     return factory
 
 
+def write_choice(
+    choices: Sequence[tuple[Condition, Choice]], *, facts: str, me: str, name: Callable[[object], str]
+) -> str:
+    """The expression of `compile_choice`, for code that decides its rows itself.
+
+    It may raise TypeError for a fact that cannot be hashed, and AttributeError for facts of None.
+
+    Args:
+        facts, me: the names of these variables there; it also sets `fact`.
+        name: gives the name by which that code knows a constant, or what is in KNOWN.
+    """
+    code = _Code(hashable=True, name=name, facts=facts, me=me)
+    terms = [f"({code.write(condition)}) and {code.name(choice)}" for condition, choice in choices]
+    return " or ".join([*terms, "None"])
+
+
 # Trying costs nothing; to look at the type of every fact first would be a fifth of a row's time
 _CHOICE = """
 def written(me):
@@ -119,22 +135,33 @@ class _Code:
 
     Args:
         hashable: facts are taken to be so; of one that is not, the function may raise TypeError.
+        name: what names constants, if they are kept elsewhere.
+        facts, me: what the variables are called.
     """
 
     # CPython's parser takes 200 open parentheses; a condition so deep becomes a function of its own
     _DEEPEST = 40
 
-    def __init__(self, *, hashable: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        hashable: bool = False,
+        name: Callable[[object], str] | None = None,
+        facts: str = "facts",
+        me: str = "me",
+    ) -> None:
         self._hashable = hashable
-        self._names: dict[str, Any] = {"__builtins__": {}, **_KNOWN}
+        self._names: dict[str, Any] = {"__builtins__": {}, **KNOWN}
+        self.name = name or self._name
+        self._facts = facts
+        self._me = me
 
     def function(self, source: str) -> Any:
         """What the source calls `written`."""
         exec(_compiled(source), self._names)  # noqa: S102 - written here, and it sees nothing but its constants
         return self._names["written"]
 
-    def name(self, constant: object) -> str:
-        """The name by which the code knows the constant."""
+    def _name(self, constant: object) -> str:
         name = f"c{len(self._names)}"
         self._names[name] = constant
         return name
@@ -150,7 +177,7 @@ class _Code:
         if not isinstance(condition, AllOf | AnyOf):
             raise TypeError(f"{condition!r} is no condition")
         if depth == self._DEEPEST:
-            return f"{self.name(compile_condition(condition))}(facts, me)"
+            return f"{self.name(compile_condition(condition))}({self._facts}, {self._me})"
         if not condition.terms:
             return "True" if isinstance(condition, AllOf) else "False"
         word = " and " if isinstance(condition, AllOf) else " or "
@@ -159,7 +186,7 @@ class _Code:
     def _compare(self, compare: Compare) -> str:
         """A fact of another type than the policy's value is unknown too: `!=` must not hold by mistake of type."""
         value = compare.value
-        fact = f"facts.get({self.name(compare.attribute)})"
+        fact, me = f"{self._facts}.get({self.name(compare.attribute)})", self._me
         if compare.op not in ("=", "!=", "in") or not isinstance(value, str | int | tuple | Me):
             raise TypeError(
                 f"{compare!r}: only =, != and in are compiled, of texts, whole numbers, True and False"
@@ -168,8 +195,8 @@ class _Code:
             raise TypeError(f'{compare!r}: "in" takes a tuple')
         if isinstance(value, Me):
             if compare.op == "=":
-                return f"me is not None and {fact} == me"
-            return f"me is not None and isinstance(fact := {fact}, UUID) and fact != me"
+                return f"{me} is not None and {fact} == {me}"
+            return f"{me} is not None and isinstance(fact := {fact}, UUID) and fact != {me}"
         if isinstance(value, tuple):
             return self._among(compare, value, fact)
         if isinstance(value, bool):  # there are but two of them; 0 and 1 are others
@@ -197,7 +224,8 @@ class _Code:
         return " or ".join(found) or "False"
 
 
-_KNOWN: Mapping[str, Any] = {
+# What the code names besides constants
+KNOWN: Mapping[str, Any] = {
     "isinstance": isinstance,
     "type": type,
     "int": int,

@@ -1,7 +1,7 @@
 """The last good answers of one source, bounded, least recently used out first."""
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -39,6 +39,17 @@ class AnswerCache:
         if answer is not None:
             self._answers.move_to_end(key)
         return answer
+
+    def find_many(self, keys: Iterable[str | None]) -> list[Answer | None]:
+        """`find` for each of them; None for no key at all."""
+        get, used = self._answers.get, self._answers.move_to_end
+        found: list[Answer | None] = []
+        for key in keys:
+            answer = get(key) if key else None
+            if key and answer is not None:
+                used(key)
+            found.append(answer)
+        return found
 
     def put(self, key: str, answer: Answer) -> None:
         """Keeps the answer unless it is out of date already."""

@@ -1,5 +1,6 @@
 """Answers about several people at once: which record is whose, and who is left to be asked about alone."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -19,7 +20,8 @@ def assign(
     """Gives each person the record that bears their key.
 
     A key stands for its exact letters. Where a record bears none of the keys, the system compares in another way than we
-    do (in any letter case, say), so that nobody may be taken for unknown: who has no record yet stays unanswered.
+    do (in any letter case, say), so that nobody may be taken for unknown: who has no record yet stays unanswered. So does
+    whoever differs by letter case or blanks alone from another who was asked for: one record could have answered both.
 
     Args:
         records: each with the keys that it bears.
@@ -36,8 +38,13 @@ def assign(
                 if key in found
                 else record
             )
-    if not strangers:
+    if not strangers and len(found) < len(asked):
+        alike = Counter(map(_alike, asked))
         for key in keys:
-            if key not in found:
+            if key not in found and alike[_alike(key)] == 1:
                 found[key] = SourceError("NOT_FOUND", f"{source}: no such record")
     return found
+
+
+def _alike(key: str) -> str:
+    return " ".join(key.split()).casefold()

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol
 from uuid import UUID
 
 from okno.sources.breaker import BreakerState
@@ -24,6 +24,19 @@ class PersonKeys(NamedTuple):
         """The key of that kind (`KeyName`); None where the person has none."""
         value = getattr(self, name)
         return value if isinstance(value, str) and value else None
+
+
+class HasKeys(Protocol):
+    """Whatever knows a person's keys: `PersonKeys`, or the person of the index."""
+
+    @property
+    def personnel_number(self) -> str: ...
+    @property
+    def login(self) -> str | None: ...
+    @property
+    def email(self) -> str | None: ...
+    @property
+    def dn(self) -> str | None: ...
 
 
 class State(StrEnum):

@@ -51,18 +51,13 @@ class Reader:
         # One reader who goes away does not take the answer from the others.
         return (await asyncio.shield(task))[key]
 
-    def cached(self, keys: Sequence[str | None]) -> list[SectionResult | None]:
-        """What the cache has of these people that is fresh enough."""
-        now, longest = self._clock.monotonic(), self.manifest.cache_seconds
-        find, result = self._cache.find, self._result
-        found: list[SectionResult | None] = []
-        for key in keys:  # what `_fresh_enough` does, in the open: a page of people asks for hundreds
-            answer = None if key is None else find(key)
-            if answer is None or now - answer.asked_at >= longest:
-                found.append(None)
-            else:
-                found.append(answer.result or result(answer))
-        return found
+    def cached(self, keys: Iterable[str | None]) -> list[SectionResult | None]:
+        """What the cache has of these people that is fresh enough; None for those who have no key."""
+        now, longest, result = self._clock.monotonic(), self.manifest.cache_seconds, self._result
+        return [  # what `_fresh_enough` does, in the open: a page of people asks for hundreds
+            None if answer is None or now - answer.asked_at >= longest else answer.result or result(answer)
+            for answer in self._cache.find_many(keys)
+        ]
 
     async def read_many(self, keys: Iterable[str]) -> Results:
         """The sections of several people, by key, as `read` gives each of them.

@@ -69,6 +69,11 @@ def _check_quotes(template: Template) -> None:
             )
 
 
+def _repeats(records: Sequence[Any]) -> bool:
+    ids = [each["id"] for each in records if isinstance(each, dict) and isinstance(each.get("id"), str)]
+    return len(set(ids)) < len(ids)
+
+
 def _selection(attributes: tuple[str, ...]) -> dict[str, str]:
     return {"attributes": ",".join(attributes)} if attributes else {}
 
@@ -116,8 +121,8 @@ class ScimConnector(ReadOnly):
             # A server may return fewer than asked for; an empty page ends the list whatever the total says.
             if not resources or len(records) >= total or len(records) > _MOST * len(keys):
                 break
-        if len(records) < total:
-            return {}  # who stands in the rest is not known
+        if len(records) < total or _repeats(records):
+            return {}  # who stands in the rest is not known, nor who was passed over when the pages shifted
         return assign(self._manifest.id, self._manifest.key, keys, [self._borne(each) for each in records])
 
     async def _list_many(self, query: Mapping[str, str]) -> tuple[list[Any], int]:

@@ -14,6 +14,7 @@ from okno.sources.loader import ManifestError, load_manifests
 from okno.sources.manifest import FieldManifest, Operation, SourceManifest
 from okno.sources.model import (
     Change,
+    HasKeys,
     LastError,
     OperationResult,
     PersonKeys,
@@ -133,11 +134,10 @@ class Sources:
             return SectionResult(State.FAILED, None, None, _no_key(reader))
         return await reader.read(key, fresh=fresh)
 
-    def cached(self, source_id: str, keys: Sequence[PersonKeys]) -> list[SectionResult | None]:
-        """Those of the sections that would be given without asking the source, in their order."""
+    def cached(self, source_id: str, people: Sequence[HasKeys]) -> list[SectionResult | None]:
+        """Those of their sections that would be given without asking the source, in their order."""
         reader = self._reader(source_id)
-        values = map(attrgetter(reader.manifest.key), keys)
-        return reader.cached([value if isinstance(value, str) and value else None for value in values])
+        return reader.cached(map(attrgetter(reader.manifest.key), people))
 
     async def read_many(self, source_id: str, keys: Sequence[PersonKeys]) -> list[SectionResult]:
         """One section of several people, in their order: what `read` gives each of them, in as few requests as the

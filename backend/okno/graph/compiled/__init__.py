@@ -5,7 +5,6 @@ tree into the text of two functions, `program` compiles it, `run` calls it for a
 expect to the stock executor. The text for `child { name: text colour }` of a list, where `colour` has a condition:
 
     def many(items, run):
-        decide0 = run.decide(0)
         yes0 = no0 = 0
         rule0 = None
         put = run.rows.append
@@ -20,20 +19,20 @@ expect to the stock executor. The text for `child { name: text colour }` of a li
                         if type(v3) not in known5: vouch4(v3)
                         if getattr(v3, '__as_strawberry_type__', None) is not None: raise Mismatch
                         facts6 = getattr(v3, 'facts', None)
-                        answer7 = decide0(facts6)
-                        v8 = v3.text
-                        if not (type(v8) is str) and v8 is not None: v8 = leaf9(v8)
+                        answer7 = None if facts6 is None else (facts6.get(c8) == c9) and c10 or None
+                        v11 = v3.text
+                        if not (type(v11) is str) and v11 is not None: v11 = leaf12(v11)
                         if answer7 is not None:
                             yes0 += 1
                             rule0 = answer7
-                            v10 = v3.colour
-                            if v10 is not None: v10 = enum12.get(id(v10)) or leaf11(v10)
+                            v13 = v3.colour
+                            if v13 is not None: v13 = enum15.get(id(v13)) or leaf14(v13)
                         else:
                             no0 += 1
-                            v10 = None
-                        o13 = {'name': v8, 'colour': v10}
-                        v3 = o13
-                    o14 = {'child': v3}
+                            v13 = None
+                        o16 = {'name': v11, 'colour': v13}
+                        v3 = o16
+                    o17 = {'child': v3}
                 except Exception:
                     yes0, no0, rule0, = mark
                     run.tally(0, yes0, no0, rule0)
@@ -41,12 +40,13 @@ expect to the stock executor. The text for `child { name: text colour }` of a li
                     rule0 = None
                     put(run.fall_back(s0))
                 else:
-                    put(o14)
+                    put(o17)
         finally:
             run.tally(0, yes0, no0, rule0)
 
-`Program.source` is the text of a program. Texts of a document come into it as `repr` only; of the policy it has the numbers
-of the conditions, and of a request's data nothing.
+`Program.source` is the text of a program. Texts of a document come into it as `repr` only; of the policy it has
+the form of short conditions, with names for all that they say, and of a request's data nothing. What the row itself is decided
+by is counted after its `try`, so that there is nothing to take back.
 
 A mask, once the policy has that outcome (issue 4), belongs into `writing.Writer._group`: it is a third branch beside those for
 an admitted and a refused row, which puts the masked value of `_value` in its place.

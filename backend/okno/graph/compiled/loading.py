@@ -1,63 +1,105 @@
 """Loads the sections of all rows of a list before they are completed: one question to each source, no future per row."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from okno.graph.compiled.program import Program
 from okno.graph.compiled.run import Loaded
+from okno.graph.compiled.writing import DENIED, SectionOf
 from okno.people.api import Employee
 from okno.sources.api import SectionMeta
+from okno.sources.model import SectionResult
 
 if TYPE_CHECKING:
     from okno.graph.executor import GatedExecutor
     from okno.graph.plan import Selection
 
+_NOTHING: Mapping[str, Any] = {}
 
-async def load_sections(executor: "GatedExecutor", program: Program, items: Sequence[Any]) -> list[Loaded]:
+
+class _Chosen:
+    """Of the employees that were reached those whose section is read, and the others; by identity, each of them once."""
+
+    def __init__(self, executor: "GatedExecutor", selection: "Selection", found: Sequence[Any]) -> None:
+        plan, guards = executor.plan, selection.guards
+        yields = plan.yielding(selection)
+        self.wanted: dict[int, Employee] = {}
+        self.denied: dict[int, Employee] = {}
+        for employee in found:
+            if not isinstance(employee, Employee):
+                continue
+            facts = employee.facts
+            admitted = yields(facts) and (not guards or plan.admits(selection, facts))
+            (self.wanted if admitted else self.denied)[id(employee)] = employee
+        self.persons = [employee.person for employee in self.wanted.values()]
+
+
+def load_sections(
+    executor: "GatedExecutor", program: Program, items: Sequence[Any]
+) -> list[Loaded] | Awaitable[list[Loaded]]:
     """What each section of the program has for the employees among the items, or in them.
 
-    Sources are asked for those employees only whose section the policy does not hide.
+    Sources are asked for those employees only whose section the policy does not hide. Something to be awaited is given
+    only where a source has to be asked indeed.
     """
     assert program.reach is not None
     reached: list[list[Any]] = [[] for _ in range(program.reached)]
     program.reach(items, reached)
-    loads = [_load(executor, selection, reached[number]) for selection, number in program.sections]
+    # Sections that are read under the same conditions are read of the same people
+    chosen: dict[Any, _Chosen] = {}
+    loads: list[tuple[SectionOf, _Chosen]] = []
+    results: list[list[SectionResult] | None] = []
+    loaders = executor.context_value.loaders
+    for section in program.sections:
+        selection = section.selection
+        # An own condition's rule is remembered for each selection
+        key = (section.reached, selection.ways, selection.index if selection.guards else None)
+        people = chosen.get(key)
+        if people is None:
+            people = chosen[key] = _Chosen(executor, selection, reached[section.reached])
+        loads.append((section, people))
+        assert selection.section is not None
+        results.append(
+            loaders.find_sections(selection.section.source_id, people.persons) if people.wanted else []
+        )
+    if None in results:
+        return _load(executor, loads)
+    return [_loaded(executor, *load, found or []) for load, found in zip(loads, results, strict=True)]
+
+
+async def _load(executor: "GatedExecutor", loads: Sequence[tuple[SectionOf, _Chosen]]) -> list[Loaded]:
+    async def one(section: SectionOf, people: _Chosen) -> Loaded:
+        spec = section.selection.section
+        assert spec is not None
+        if not people.wanted:
+            return _loaded(executor, section, people, [])
+        results = await executor.context_value.loaders.sections(spec.source_id, people.persons)
+        return _loaded(executor, section, people, results)
+
     if len(loads) == 1:
-        return [await loads[0]]
-    return await asyncio.gather(*loads)
+        return [await one(*loads[0])]
+    return await asyncio.gather(*(one(*load) for load in loads))
 
 
-_WANTED = (True, None)
-
-
-async def _load(executor: "GatedExecutor", selection: "Selection", found: Sequence[Any]) -> Loaded:
-    section = selection.section
-    assert section is not None
-    plan, loaded = executor.plan, Loaded()
-    wanted: list[Employee] = []
-    yields = plan.yielding(selection)
-    denied: SectionMeta | None = None
-    for employee in found:
-        if id(employee) in loaded or not isinstance(employee, Employee):
-            continue
-        if yields(employee.facts) and (not selection.guards or plan.admits(selection, employee.facts)):
-            wanted.append(employee)
-            loaded[id(employee)] = _WANTED
-        else:
-            denied = denied or SectionMeta.denied(section.source_id, section.title)
-            loaded[id(employee)] = (
-                False,
-                section.value(denied, None, employee.facts, employee.subject_label),
-            )
-    context = executor.context_value
-    if not wanted:
+def _loaded(
+    executor: "GatedExecutor", section: SectionOf, people: _Chosen, results: Sequence[SectionResult]
+) -> Loaded:
+    if section.is_plain:
+        loaded: Loaded = dict.fromkeys(people.denied, DENIED)
+        loaded.update(zip(people.wanted, [each.data or _NOTHING for each in results], strict=True))
         return loaded
-    results = await context.loaders.sections(section.source_id, [each.person for each in wanted])
-    manifest = context.sources.manifests[section.source_id]
-    of_result, value_of = SectionMeta.of_result, section.value
-    for employee, result in zip(wanted, results, strict=True):
-        meta = partial(of_result, manifest, result)
-        loaded[id(employee)] = (True, value_of(meta, result.data, employee.facts, employee.subject_label))
+    spec = section.selection.section
+    assert spec is not None
+    value_of, of_result = spec.value, SectionMeta.of_result
+    loaded = {}
+    if people.denied:
+        meta = SectionMeta.denied(spec.source_id, spec.title)
+        for key, employee in people.denied.items():
+            loaded[key] = (False, value_of(meta, None, employee.facts, employee.subject_label))
+    manifest = executor.context_value.sources.manifests[spec.source_id]
+    for (key, employee), result in zip(people.wanted.items(), results, strict=True):
+        made = partial(of_result, manifest, result)
+        loaded[key] = (True, value_of(made, result.data, employee.facts, employee.subject_label))
     return loaded

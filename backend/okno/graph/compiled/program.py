@@ -24,7 +24,7 @@ class Program:
 
     Attributes:
         source: the text it was compiled from.
-        sections: for each section its selection, and the number of the list of `reach` with the objects that have it.
+        sections: in the order of their numbers; the objects that have one are in the list of `reach` that it says.
         completed, fallen_back: how many rows it has completed, and how many were left to the stock executor.
     """
 

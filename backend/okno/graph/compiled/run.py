@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from graphql import GraphQLOutputType, GraphQLResolveInfo
 from graphql.execution.collect_fields import FieldDetailsList
@@ -14,8 +15,8 @@ if TYPE_CHECKING:
     from okno.graph.executor import GatedExecutor
 
 Note = tuple[Any, tuple[str, ...]]
-# Whether the source was asked, and the value; by the identity of the employee
-Loaded = dict[int, tuple[bool, Any]]
+# By the identity of the employee: whether the source was asked, and the value; of a plain section the data, or DENIED
+Loaded = dict[int, Any]
 
 
 class Run:
@@ -41,6 +42,10 @@ class Run:
     def decide(self, guard: int) -> Callable[[Any], Alternative | None]:
         """The answers of a guard for this request's actor."""
         return self.executor.plan.guard(guard).ask
+
+    def me(self, guard: int) -> UUID | None:
+        """Who asks, as the guard's conditions compare it."""
+        return self.executor.plan.guard(guard).me
 
     def tally(self, number: int, allowed: int, denied: int, rule: Alternative | None) -> None:
         """Takes what a loop has counted."""

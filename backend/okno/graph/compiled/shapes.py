@@ -89,6 +89,14 @@ class Value:
     read: Read
     shape: Shape
 
+    @property
+    def is_entry(self) -> bool:
+        """Whether it is the entry of a section's data as it stands."""
+        shape = self.shape
+        while isinstance(shape, ListOf):
+            shape = shape.item
+        return self.read.way == "entry" and isinstance(shape, Leaf)
+
 
 @dataclass(frozen=True, slots=True)
 class Constant:
@@ -106,6 +114,14 @@ class Section:
     response_name: str
     selection: "Selection"
     node: "Node"
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing but entries of its data is read."""
+        return all(
+            each.is_entry if isinstance(each, Value) else isinstance(each, Constant)
+            for each in self.node.fields
+        )
 
 
 @dataclass(frozen=True, slots=True)

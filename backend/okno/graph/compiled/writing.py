@@ -1,13 +1,14 @@
 """Writes the text of a program from its tree. `okno.graph.compiled` shows a whole one.
 
 Names of variables in the text: s object, v value, o completed object, yes/no/rule what a tally counts, answer the rule by which
-a guard admits the row. Texts of documents come in as `repr` only, texts of the policy not at all.
+a guard admits the row, c a constant of a condition. Texts of documents come in as `repr` only, texts of the policy not at all.
 """
 
 import keyword
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from graphql import GraphQLLeafType
 
@@ -30,10 +31,16 @@ from okno.graph.compiled.shapes import (
 from okno.graph.compiled.text import Text
 from okno.graph.compiled.vouching import Classifier, Vouch, relay_id
 from okno.graph.sections import VALUE_PREFIX
+from okno.policy.condition import KNOWN, write_choice
 
 if TYPE_CHECKING:
-    from okno.graph.plan import Selection
+    from okno.graph.plan import Guard, Selection
 
+# Conditions beyond that are called: the text takes memory in every program (characters)
+MOST_WRITTEN_OUT = 8
+LONGEST_WRITTEN_OUT = 500
+# Stands for the data of a plain section that is not read
+DENIED: Mapping[str, Any] = {}
 CAST = "getattr({v}, '__as_strawberry_type__', None) is not None"
 
 
@@ -45,13 +52,26 @@ class Scope:
     answers: dict[int, str] = field(default_factory=dict)
 
 
+class SectionOf(NamedTuple):
+    """A section in a text.
+
+    Attributes:
+        reached: the number of the node whose objects have it.
+        is_plain: its data are all that is needed.
+    """
+
+    selection: "Selection"
+    reached: int
+    is_plain: bool
+
+
 @dataclass(slots=True)
 class Written:
     """A text with what it names, and what has to be known to run it.
 
     Attributes:
         tallies: the selections of each tally, in the order of their numbers.
-        sections: for each section its selection and the number of the node whose objects have it.
+        sections: in the order of their numbers.
         reached: how many nodes have sections.
         others: of the outermost node.
     """
@@ -59,7 +79,7 @@ class Written:
     text: str
     names: dict[str, Any]
     tallies: list[list["Selection"]]
-    sections: list[tuple["Selection", int]]
+    sections: list[SectionOf]
     reached: int
     others: list[Other]
 
@@ -68,18 +88,26 @@ class Writer(Text):
     """Writes one program."""
 
     def __init__(self) -> None:
-        super().__init__({**NAMES, "relay_id": relay_id})
-        self._guards: dict[int, None] = {}
+        super().__init__({**KNOWN, **NAMES, "relay_id": relay_id, "DENIED": DENIED})
+        self._guards: dict[int, None] = {}  # those that are called
+        self._persons: dict[int, None] = {}  # those that are written out, with whom they compare
         self._tallies: list[list[Selection]] = []
         self._counts: list[str] = []  # the variables of all tallies
-        self._sections: list[tuple[Selection, int]] = []
+        self._sections: list[SectionOf] = []
+        self._owners: dict[
+            str, str
+        ] = {}  # of plain sections, which are no objects of their own, the employees
         self._reached: dict[int, int] = {}
         self._leaves: dict[GraphQLLeafType, str] = {}
         self._notes = False
+        self._root: Node | None = None
+        self._row: Scope | None = None
+        self._row_tallies: dict[tuple[str, ...], int] = {}  # by the answers that all have to admit
 
     def write(self, root: ObjectOf, *, of_list: bool) -> Written:
         """The text of `many(items, run)`, or of `one(s0, run)`, and of `reach(items, found)` where there are sections."""
         self._depth = 4 if of_list else 1
+        self._root = root.nodes[0] if root.abstract is None else None
         completed = self._object(root, "s0", None)
         body, self._lines = self._lines, []
         others = [each for node in root.nodes for each in node.others]
@@ -90,6 +118,7 @@ class Writer(Text):
                 self._many(body, completed, others=bool(others))
             else:
                 self._lines += body
+                self._count_row()
                 self._tally()
                 self._line(f"return {completed}")
         if self._sections:
@@ -103,6 +132,8 @@ class Writer(Text):
             self._line("note = notes.append")
         for guard in self._guards:
             self._line(f"decide{guard} = run.decide({guard})")
+        for guard in self._persons:
+            self._line(f"me{guard} = run.me({guard})")
         for number in range(len(self._sections)):
             self._line(f"section{number} = run.sections[{number}]")
         self._reset()
@@ -113,8 +144,12 @@ class Writer(Text):
                 self._line(f"{' = '.join(names)} = {value}")
 
     def _many(self, body: list[str], completed: str, *, others: bool) -> None:
-        kept = [*self._counts, *(["len(notes)"] if self._notes else [])]
-        restored = [*self._counts, *(["noted"] if self._notes else [])]
+        of_rows = {
+            f"{name}{number}" for number in self._row_tallies.values() for name in ("yes", "no", "rule")
+        }
+        marked = [name for name in self._counts if name not in of_rows]
+        kept = [*marked, *(["len(notes)"] if self._notes else [])]
+        restored = [*marked, *(["noted"] if self._notes else [])]
         self._line("put = run.rows.append")
         with self._block("try:"), self._block("for s0 in items:"):
             if kept:
@@ -131,11 +166,21 @@ class Writer(Text):
                 self._reset()
                 self._line("put(run.fall_back(s0))")
             with self._block("else:"):
+                self._count_row()
                 self._line(f"put(run.finish(s0, {completed}))" if others else f"put({completed})")
         with self._block("finally:"):
             self._tally()
             if not self._tallies:
                 self._line("pass")
+
+    def _count_row(self) -> None:
+        """Counts what each row is asked once: when it has gone well, so that nothing has to be taken back."""
+        for answers, number in self._row_tallies.items():
+            with self._block(f"if {_all_admit(answers)}:"):
+                self._line(f"yes{number} += 1")
+                self._line(f"rule{number} = {answers[-1]}")
+            with self._block("else:"):
+                self._line(f"no{number} += 1")
 
     def _tally(self) -> None:
         for number in range(len(self._tallies)):
@@ -149,7 +194,7 @@ class Writer(Text):
         if shape.abstract is None:
             (node,) = shape.nodes
             self._vouch(node, s)
-            return self._node(node, s, scope)
+            return self._node(node, s, scope and replace(scope))
         result, kinds = self._new("o"), self._classifier(shape)
         self._line(f"if {CAST.format(v=s)}: raise Mismatch")
         kind = self._new("kind")
@@ -172,7 +217,7 @@ class Writer(Text):
     def _node(self, node: Node, s: str, scope: Scope | None) -> str:
         scope = self._decide(node, s, scope)
         values: dict[str, str] = {}
-        if any(isinstance(each, Value) and _is_entry(each) for each in node.fields):
+        if s not in self._owners and any(isinstance(each, Value) and each.is_entry for each in node.fields):
             self._line(f"data_{s} = {s}.data")
         for guards, fields in _by_guards(node).items():
             self._group(node, guards, fields, s, scope, values)
@@ -197,12 +242,31 @@ class Writer(Text):
             self._line(
                 f"{scope.facts} = {s}.facts" if has_facts else f"{scope.facts} = getattr({s}, 'facts', None)"
             )
+        if node is self._root:
+            self._row = scope
         for guard in wanted:
-            if guard not in scope.answers:
-                self._guards[guard] = None
-                scope.answers[guard] = answer = self._new("answer")
-                self._line(f"{answer} = decide{guard}({scope.facts})")
+            if guard.index not in scope.answers:
+                scope.answers[guard.index] = answer = self._new("answer")
+                self._line(f"{answer} = {self._ask(guard, scope.facts)}")
         return scope
+
+    def _ask(self, guard: "Guard", facts: str) -> str:
+        """The answer of a guard: its conditions written out, since a call costs as much as they do; long ones are called.
+
+        Of facts that cannot be decided so the error has the row fall back, and it is decided as ever.
+        """
+        choices = [
+            (each.condition, each) for each in guard.decision.alternatives if each.condition is not None
+        ]
+        me = f"me{guard.index}"
+        if len(choices) <= MOST_WRITTEN_OUT:
+            written = write_choice(choices, facts=facts, me=me, name=partial(self._constant, "c"))
+            if len(written) <= LONGEST_WRITTEN_OUT:
+                if me in written:
+                    self._persons[guard.index] = None
+                return f"None if {facts} is None else {written}"
+        self._guards[guard.index] = None
+        return f"decide{guard.index}({facts})"
 
     def _group(
         self,
@@ -215,22 +279,28 @@ class Writer(Text):
     ) -> None:
         """Writes the fields that have the same guards."""
         selections = [each.selection for each in fields if each.selection is not None]
-        counted = [each for each in selections if guards or each.in_abstract]
-        tally = self._count(counted, with_rule=bool(guards)) if counted else None
         if not guards:
-            if tally is not None:
-                self._line(f"yes{tally} += 1")
+            if counted := [each for each in selections if each.in_abstract]:
+                self._line(f"yes{self._count(counted, with_rule=False)} += 1")
             self._fields(fields, s, scope, values)
             return
         assert scope is not None
-        assert tally is not None
-        answers = [scope.answers[guard] for guard in guards]
-        with self._block(f"if {' and '.join(f'{answer} is not None' for answer in answers)}:"):
-            self._line(f"yes{tally} += 1")
-            self._line(f"rule{tally} = {answers[-1]}")
+        answers = tuple(scope.answers[guard] for guard in guards)
+        tally = None
+        if scope is not self._row:
+            tally = self._count(selections, with_rule=True)
+        elif answers in self._row_tallies:
+            self._tallies[self._row_tallies[answers]] += selections
+        else:
+            self._row_tallies[answers] = self._count(selections, with_rule=True)
+        with self._block(f"if {_all_admit(answers)}:"):
+            if tally is not None:
+                self._line(f"yes{tally} += 1")
+                self._line(f"rule{tally} = {answers[-1]}")
             self._fields(fields, s, scope, values)
         with self._block("else:"):
-            self._line(f"no{tally} += 1")
+            if tally is not None:
+                self._line(f"no{tally} += 1")
             if not all(each.nullable for each in selections):
                 self._line("raise Mismatch")
             names = [values[each.response_name] for each in fields]
@@ -251,15 +321,21 @@ class Writer(Text):
         if noted:
             self._notes = True
             names = self._constant("names", tuple(f"{each.type_name}.{each.field_name}" for each in noted))
-            self._line(f"note(({s}, {names}))")
+            self._line(f"note(({self._owners.get(s, s)}, {names}))")
 
     def _section(self, each: Section, node: Node, s: str, scope: Scope | None) -> str:
         """Writes a section, which was decided and loaded before. `admitted` says if its source was asked."""
         number = len(self._sections)
         reached = self._reached.setdefault(id(node), len(self._reached))
-        self._sections.append((each.selection, reached))
-        admitted, value = self._new("admitted"), self._new("s")
-        self._line(f"{admitted}, {value} = section{number}[id({s})]")
+        self._sections.append(SectionOf(each.selection, reached, each.is_plain))
+        value = self._new("s")
+        if each.is_plain:
+            self._owners[value] = s
+            self._line(f"data_{value} = section{number}[id({s})]")
+            admitted = f"data_{value} is not DENIED"
+        else:
+            admitted = self._new("admitted")
+            self._line(f"{admitted}, {value} = section{number}[id({s})]")
         if each.selection.is_conditional or each.selection.in_abstract:
             tally = self._count([each.selection], with_rule=False)
             with self._block(f"if {admitted}:"):
@@ -375,6 +451,10 @@ class Writer(Text):
         return number
 
 
+def _all_admit(answers: Iterable[str]) -> str:
+    return " and ".join(f"{answer} is not None" for answer in answers)
+
+
 def _by_guards(node: Node) -> dict[tuple[int, ...], list[Field]]:
     found: dict[tuple[int, ...], list[Field]] = {(): []}
     for each in node.fields:
@@ -383,28 +463,21 @@ def _by_guards(node: Node) -> dict[tuple[int, ...], list[Field]]:
     return found
 
 
-def _guards_below(node: Node) -> Iterator[int]:
+def _guards_below(node: Node) -> "Iterator[Guard]":
     """The guards of the node's own fields, and of what was made from the same row: sections and what is in them."""
     for each in node.fields:
         if isinstance(each, Value | Constant):
-            yield from (guard.index for guard in guards_of(each))
+            yield from guards_of(each)
         for inner in nodes_in(each):
             if inner.of_section:
                 yield from _guards_below(inner)
-
-
-def _is_entry(each: Value) -> bool:
-    shape = each.shape
-    while isinstance(shape, ListOf):
-        shape = shape.item
-    return each.read.way == "entry" and isinstance(shape, Leaf)
 
 
 def _read(each: Value, s: str) -> str:
     name = each.read.name
     if each.read.way == "relay":
         return f"relay_id({each.selection.type_name!r}, {s}.{name})"
-    if _is_entry(each):
+    if each.is_entry:
         return f"data_{s}.get({name[len(VALUE_PREFIX) :]!r})"
     if name.isidentifier() and not keyword.iskeyword(name):
         return f"{s}.{name}"
