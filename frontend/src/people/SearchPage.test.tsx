@@ -63,6 +63,21 @@ test("arrows move, Enter opens the card", async () => {
   expect(window.location.pathname).toBe("/people/b");
 });
 
+test("Enter pressed before the answer is here opens the first found when it is", async () => {
+  const { requests, field, user } = open(() => found(person("a", "Anna A"), person("b", "Anna B")));
+  await user.type(field, "anna{Enter}");
+  expect(window.location.pathname).not.toBe("/people/a");
+  await waitFor(() => expect(window.location.pathname).toBe("/people/a"));
+  expect(requests.map(({ variables }) => variables["text"])).toEqual(["anna"]);
+});
+
+test("Enter pressed too early is forgotten when one types on", async () => {
+  const { field, user } = open(({ variables }) => found(person(String(variables["text"]), "Anna")));
+  await user.type(field, "anna{Enter} s");
+  expect((await screen.findByRole("option")).getAttribute("href")).toContain("anna%20s");
+  expect(window.location.pathname).not.toContain("/people/");
+});
+
 test("what was searched is in the address, and Escape clears it", async () => {
   const { field, user } = open(() => found());
   await user.type(field, "anna");
