@@ -1,7 +1,7 @@
 /** Finding an employee as one types, without leaving the keyboard. */
 import { Magnifier } from "@gravity-ui/icons";
 import { Button, Icon, Skeleton, TextInput } from "@gravity-ui/uikit";
-import { type KeyboardEvent, useEffect, useRef, useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import { useLocation, useSearchParams } from "wouter";
 
 import { useI18n } from "../i18n";
@@ -16,14 +16,6 @@ import { type Found, isSearchable, type Search, useSearch } from "./useSearch";
 const FIRST = 20;
 const MORE = 100;
 
-/** Enter pressed before the answer was here: whom to open then. Without an id, the first. */
-interface Wish {
-  id: string | undefined;
-}
-
-const wished = (wish: Wish, people: readonly Found[]): Found | undefined =>
-  wish.id === undefined ? people[0] : people.find(({ id }) => id === wish.id);
-
 export default function SearchPage() {
   const { t } = useI18n();
   const [, navigate] = useLocation();
@@ -32,29 +24,14 @@ export default function SearchPage() {
   const [first, setFirst] = useState(FIRST);
   const search = useSearch(typed, first);
   const field = useRef<HTMLInputElement>(null);
-  const [wish, setWish] = useState<Wish | null>(null);
-  const keys = useListKeys(search.people.length, search.text, "found", (index) => {
+  const waitingFor = search.waiting ? typed : null;
+  const keys = useListKeys(search.people.length, search.text, "found", waitingFor, (index) => {
     const person = search.people[index];
-    if (person && !search.waiting) navigate(employeePath(person.id));
+    if (person) navigate(employeePath(person.id));
   });
-  const onKeyDown = (event: KeyboardEvent<HTMLElement>) => {
-    if (event.key === "Escape") update("");
-    else {
-      // What is listed may still answer what was typed before: who types fast and presses Enter is heard when the answer is here.
-      if (event.key === "Enter" && search.waiting) {
-        setWish({ id: keys.active > 0 ? search.people[keys.active]?.id : undefined });
-      }
-      keys.onKeyDown(event);
-    }
-  };
-  const due = wish !== null && !search.waiting ? wished(wish, search.people)?.id : undefined;
-  useEffect(() => {
-    if (due !== undefined) navigate(employeePath(due));
-  }, [due, navigate]);
 
   useEffect(() => field.current?.focus(), []);
   const update = (value: string) => {
-    setWish(null);
     setTyped(value);
     setFirst(FIRST);
     setParameters(value === "" ? {} : { q: value }, { replace: true });
@@ -70,7 +47,7 @@ export default function SearchPage() {
           value={typed}
           hasClear
           onUpdate={update}
-          onKeyDown={onKeyDown}
+          onKeyDown={(event) => (event.key === "Escape" ? update("") : keys.onKeyDown(event))}
           placeholder={t("search.placeholder")}
           autoComplete={false}
           startContent={

@@ -37,7 +37,9 @@ export default function Palette({ pages, onClose }: { pages: readonly Page[]; on
     onClose();
     navigate(entry.path);
   };
-  const keys = useListKeys(entries.length, `${wanted} ${search.text}`, id, (index) => go(entries[index]));
+  const keys = useListKeys(entries.length, `${wanted} ${search.text}`, id, search.waiting ? wanted : null, (index) =>
+    go(entries[index]),
+  );
 
   return (
     <Modal

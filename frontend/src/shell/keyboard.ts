@@ -39,16 +39,39 @@ export const isApple = (): boolean => /mac|iphone|ipad/i.test(navigator.userAgen
 /**
  * A list below a field: ↑ ↓ Home End move, Enter chooses. `key` names what is listed: with another list the first entry
  * is current again.
+ *
+ * `waitingFor` is what was typed while its answer is on its way, else null. The list may then still answer what was typed
+ * before: Enter on its first entry is kept until the answer is here, unless one types on. An entry moved to is chosen at once.
  */
-export function useListKeys(count: number, key: string, id: string, choose: (index: number) => void) {
+export function useListKeys(
+  count: number,
+  key: string,
+  id: string,
+  waitingFor: string | null,
+  choose: (index: number) => void,
+) {
   const [position, setPosition] = useState({ key, index: 0 });
   const active = position.key === key ? Math.min(position.index, Math.max(0, count - 1)) : 0;
   const move = (index: number) => {
     setPosition({ key, index });
     document.getElementById(`${id}-${index}`)?.scrollIntoView({ block: "nearest" });
   };
+  const kept = useRef<string | null>(null);
+  useEffect(() => {
+    if (kept.current === null || kept.current === waitingFor) return;
+    const answered = waitingFor === null && count > 0;
+    kept.current = null;
+    if (answered) choose(0);
+  });
   const onKeyDown = (event: ReactKeyboardEvent) => {
-    if (count === 0 || event.nativeEvent.isComposing) return;
+    if (event.nativeEvent.isComposing) return;
+    kept.current = null;
+    if (event.key === "Enter" && waitingFor !== null && active === 0) {
+      kept.current = waitingFor;
+      event.preventDefault();
+      return;
+    }
+    if (count === 0) return;
     const target = { ArrowDown: Math.min(active + 1, count - 1), ArrowUp: Math.max(active - 1, 0) }[event.key];
     if (target !== undefined) move(target);
     else if (event.key === "Enter") choose(active);
