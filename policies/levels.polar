@@ -3,7 +3,9 @@
 # public        everybody signed in
 # internal      who serves the employee
 # confidential  private life and security: only the desk whose work needs it
-# secret        only with a role made for it
+# secret        only with a role made for it, and a fresh second factor
+#
+# How a field is shown to whom a rule with the action "mask" lets see it, and no more, stands at the end.
 
 # The window itself. No row decides it: everybody sees the same.
 
@@ -15,6 +17,8 @@ level("Query.employee", "public");
 level("Query.operations", "public");
 level("Query.widgets", "public");
 level("Query.auditRecords", "public");
+level("Query.auditEventTypes", "public");
+level("Query.whoLookedAtMe", "public");
 level("Query.employees", "internal");
 level("Query.sources", "internal");
 level("Query.schemaUsage", "internal");
@@ -53,6 +57,7 @@ level("Operation.source", "public");
 level("Operation.sourceTitle", "public");
 level("Operation.risk", "public");
 level("Operation.inputSchema", "public");
+level("Operation.secondFactor", "public");
 
 resource_of("Widget", "Okno");
 level("Widget.id", "public");
@@ -112,6 +117,7 @@ level("Employee.office", "public");
 level("Employee.country", "public");
 level("Employee.city", "public");
 level("Employee.timeZone", "public");
+level("Employee.heldAbroad", "public");
 level("Employee.hr", "public");
 level("Employee.directory", "public");
 level("Employee.domain", "public");
@@ -211,6 +217,31 @@ level("AuditRecord.requestId", "internal");
 level("AuditRecord.chain", "internal");
 level("AuditRecord.seq", "internal");
 level("AuditRecord.hash", "internal");
+level("AuditRecord.actorId", "internal");
+level("AuditRecord.actorKind", "internal");
+level("AuditRecord.team", "internal");
+level("AuditRecord.erased", "internal");
+level("AuditRecord.refersTo", "internal");
+
+resource_of("AuditEventType", "Okno");
+level("AuditEventType.id", "public");
+level("AuditEventType.title", "public");
+level("AuditEventType.kind", "public");
+
+# What the journal tells an employee about themselves.
+
+resource_of("HistoryRecord", "OwnHistory");
+level("HistoryRecord.id", "internal");
+level("HistoryRecord.at", "internal");
+level("HistoryRecord.eventType", "internal");
+level("HistoryRecord.title", "internal");
+level("HistoryRecord.actorName", "internal");
+level("HistoryRecord.team", "internal");
+level("HistoryRecord.teamTitle", "internal");
+level("HistoryRecord.fields", "internal");
+level("HistoryRecord.operation", "internal");
+level("HistoryRecord.outcome", "internal");
+level("HistoryRecord.erased", "internal");
 
 # Types that carry no data of their own: pages of lists, results of mutations, the state of a section, an amount.
 # Their fields are public to who was let through to them. A new type is not structural until it stands here.
@@ -220,6 +251,8 @@ structural("EmployeeConnection");
 structural("EmployeeEdge");
 structural("AuditRecordConnection");
 structural("AuditRecordEdge");
+structural("HistoryRecordConnection");
+structural("HistoryRecordEdge");
 structural("SchemaUsageConnection");
 structural("SchemaUsageEdge");
 structural("OperationPreviewPayload");
@@ -229,3 +262,9 @@ structural("UserError");
 structural("SectionMeta");
 structural("SectionError");
 structural("Money");
+
+# Masks. `last-4`: the last four signs; `first-letter`; `domain`: of an address what stands behind the @; `hidden`: that there is something.
+
+masked("Employee.email", "domain");
+masked("Employee.workPhone", "last-4");
+masked("HrSection.personalPhone", "last-4");

@@ -75,6 +75,7 @@ KNOWN = {
     "actor_id": st.sampled_from([ME, *OTHERS]),
     "subject_id": st.sampled_from(OTHERS),
     "event_type": st.sampled_from(["operation.run", "session.started"]),
+    "team": st.sampled_from(["HQ", "Almaty"]),
 }
 EMPLOYEES = st.fixed_dictionaries({name: KNOWN[name] for name in sorted(RESOURCES["Employee"])})
 PARTLY_KNOWN = st.fixed_dictionaries(
@@ -104,7 +105,7 @@ def test_a_compiled_decision_is_what_oso_says_of_the_row(
     rights: Rights, cells: list[tuple[str, str, str]], employee: dict[str, object], record: dict[str, object]
 ) -> None:
     for action, resource, name in cells:
-        facts = {"Employee": employee, "JournalRecord": record, "Okno": {}}[resource]
+        facts = {"Employee": employee, "JournalRecord": record, "OwnHistory": record, "Okno": {}}[resource]
         decision = POLICY.table(rights, action, resource).decide(name)
 
         compiled = decision.allows(facts, ME)

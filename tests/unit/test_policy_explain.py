@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from uuid import UUID
 
@@ -17,6 +18,7 @@ from okno.policy.service import Outcome, Policy, Rights
 POLICIES = Path(__file__).parents[2] / "policies"
 POLICY = Policy.load(POLICIES)
 SELF = UUID("00000000-0000-4000-8000-00000000000a")
+OPERATIONS = frozenset(answer.field or "" for answer in POLICY.symbolic("run", "Employee"))
 ANNA = Rights(
     roles=frozenset({"support", "domain_operator"}),
     countries=frozenset({"RU", "KZ"}),
@@ -78,7 +80,14 @@ def test_a_denied_field_names_the_role_that_is_missing() -> None:
 
     assert (found.allowed, found.outcome, found.level) == (False, Outcome.DENY, "secret")
     assert [(near.rule.id, near.failed) for near in found.nearest] == [
-        ("people.hr-secret", ('"hr_compensation" in the person\'s roles',))
+        (
+            "people.hr-secret",
+            (
+                '"hr_compensation" in the person\'s roles',
+                "a time within the team's working hours (\"working_hours\" in the person's facts)",
+                'a second factor proven lately ("second_factor" in the person\'s facts)',
+            ),
+        )
     ]
 
 
@@ -89,7 +98,7 @@ def test_what_no_rule_is_about_has_no_nearest_rule() -> None:
 
 
 def _commands(policy: Policy = POLICY, names: SchemaNames | None = None) -> click.Group:
-    def load_rights(login: str) -> Asker:
+    def load_rights(login: str, *, team: str | None = None, at: datetime | None = None) -> Asker:
         if login != "anna.sorokina":
             raise NotFound(f"No account has the login {login}.")
         return Asker(replace(ANNA, facts=frozenset()), actor_id=UUID(int=7), employee_id=SELF)
@@ -101,7 +110,7 @@ def _commands(policy: Policy = POLICY, names: SchemaNames | None = None) -> clic
         return names or SchemaNames(
             fields=frozenset(POLICY.levels) | {f"{name}.x" for name in POLICY.structural},
             mutations=frozenset({"operationPreview", "operationRun"}),
-            operations=frozenset({"domain.unlock", "domain.add_to_group", "domain.remove_from_group"}),
+            operations=OPERATIONS,
         )
 
     return policy_commands(
@@ -144,7 +153,7 @@ def test_explain_as_json_holds_the_same() -> None:
     assert answer["policyVersion"] == POLICY.version
     assert (answer["allowed"], answer["level"]) == (False, "secret")
     assert answer["nearest"][0]["id"] == "people.hr-secret"
-    assert answer["nearest"][0]["failed"] == ['"hr_compensation" in the person\'s roles']
+    assert answer["nearest"][0]["failed"][0] == '"hr_compensation" in the person\'s roles'
 
 
 @pytest.mark.parametrize(
@@ -208,7 +217,7 @@ def test_check_prints_problems_with_file_and_line_and_fails() -> None:
     names = SchemaNames(
         fields=frozenset(POLICY.levels) | {f"{name}.x" for name in POLICY.structural} | {"Employee.shoeSize"},
         mutations=frozenset({"operationPreview", "operationRun"}),
-        operations=frozenset({"domain.unlock", "domain.add_to_group", "domain.remove_from_group"}),
+        operations=OPERATIONS,
         pages=frozenset(
             {
                 "people.search",
@@ -237,7 +246,7 @@ def test_check_fails_with_the_line_of_a_broken_file(tmp_path: Path) -> None:
 
     group = policy_commands(
         load_policy=broken,
-        load_rights=lambda login: Asker(ANNA, None, None),
+        load_rights=lambda login, *, team=None, at=None: Asker(ANNA, None, None),
         load_facts=lambda employee: IVAN,
         schema_names=lambda: SchemaNames(frozenset(), frozenset(), frozenset()),
     )
@@ -247,3 +256,54 @@ def test_check_fails_with_the_line_of_a_broken_file(tmp_path: Path) -> None:
     assert code == explain_code == 1
     assert f"{tmp_path.name}/a.polar:2: " in output
     assert f"{tmp_path.name}/a.polar:2: " in explained
+
+
+@pytest.mark.parametrize(
+    ("option", "allowed"), [("--second-factor", True), ("--no-second-factor", False)], ids=["with", "without"]
+)
+def test_it_is_explained_as_with_or_without_a_second_factor(option: str, allowed: bool) -> None:
+    policy = Policy.from_sources(
+        [
+            (
+                "all.polar",
+                """role("support", "x"); resource_of("Employee", "Employee"); level("Employee.salary", "secret");
+                permit(p: Person, "read", _e: Employee, "Employee.salary", "people.pay: who confirmed sees salaries") if
+                    "support" in p.roles and "second_factor" in p.facts;""",
+            )
+        ],
+        "v",
+    )
+    names = SchemaNames(frozenset({"Employee.salary"}), frozenset(), frozenset())
+    code, output = _run(
+        "explain",
+        "--as",
+        "anna.sorokina",
+        "--field",
+        "Employee.salary",
+        option,
+        "--json",
+        group=_commands(policy, names),
+    )
+    assert code == 0
+    assert json.loads(output)["allowed"] is allowed
+
+
+def test_another_time_and_another_team_are_asked_of_whoever_knows_the_rights() -> None:
+    asked: list[tuple[str | None, datetime | None]] = []
+
+    def load_rights(login: str, *, team: str | None = None, at: datetime | None = None) -> Asker:
+        asked.append((team, at))
+        return Asker(ANNA, None, SELF)
+
+    group = policy_commands(
+        load_policy=lambda: POLICY,
+        load_rights=load_rights,
+        load_facts=lambda employee: IVAN,
+        schema_names=lambda: SchemaNames(frozenset(), frozenset(), frozenset()),
+    )
+    arguments = ("explain", "--as", "anna.sorokina", "--field", "Employee.email")
+    assert _run(*arguments, "--team", "night", "--at", "2026-11-23T03:00+03:00", group=group)[0] == 0
+    assert asked == [("night", datetime.fromisoformat("2026-11-23T03:00+03:00"))]
+    code, output = _run(*arguments, "--at", "2026-11-23T03:00", group=group)
+    assert code == 2
+    assert "is no time with a zone" in output

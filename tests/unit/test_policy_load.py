@@ -37,7 +37,7 @@ def _rule(condition: str, *, person: str = "_p", row: str = "_e") -> str:
         (
             'permit(_p: Person, "fly", _e: Employee, "x.run", "x.run: s");',
             "bad-head",
-            "read, write, run, use",
+            "read, write, run, use, mask, match",
         ),
         ('permit(_p: Person, _a, _e: Employee, "x.run", "x.run: s");', "bad-head", "second term"),
         ('permit(_p, "run", _e: Employee, "x.run", "x.run: s");', "bad-head", "p: Person"),

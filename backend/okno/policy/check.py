@@ -2,9 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 
-from okno.policy.engine import Symbolic
 from okno.policy.model import FACTS, Problem
-from okno.policy.requirement import PersonHas, leaves
+from okno.policy.requirement import PersonHas, Symbolic, leaves
 from okno.policy.rulebook import RuleBook
 
 
@@ -15,6 +14,7 @@ def check(
     mutations: Iterable[str],
     operations: Iterable[str],
     pages: Iterable[str] | None,
+    texts: Iterable[str] | None = None,
 ) -> list[Problem]:
     """All problems, in the order of the files. See `Policy.check` for the arguments."""
     all_fields = set(fields)
@@ -27,8 +27,14 @@ def check(
         *_uncovered(book, symbolic, "write", writes, "mutation"),
         *_uncovered(book, symbolic, "run", runs, "operation"),
         *_unknown_names(book, reads),
-        *_unknown_literals(book, symbolic, {"read": reads, "write": writes, "run": runs}),
+        *_unknown_literals(
+            book,
+            symbolic,
+            {"read": reads, "write": writes, "run": runs, "mask": reads, "match": reads},
+        ),
         *_unknown_person_values(book, symbolic),
+        *_unknown_roles(book),
+        *_masks(book, symbolic, reads, None if texts is None else set(texts)),
     ]
     if pages is not None:
         known = set(pages)
@@ -121,7 +127,56 @@ def _unknown_literals(
     return problems
 
 
-_KIND = {"read": "field", "write": "mutation", "run": "operation", "use": "page"}
+_KIND = {
+    "read": "field",
+    "write": "mutation",
+    "run": "operation",
+    "use": "page",
+    "mask": "field",
+    "match": "field",
+}
+
+
+def _masks(
+    book: RuleBook,
+    symbolic: Mapping[tuple[str, str], list[Symbolic]],
+    reads: set[str],
+    texts: set[str] | None,
+) -> Iterable[Problem]:
+    """Whether each mask has a form and a use, is of a text, and whether what is matched is a text."""
+    for name, fact in book.masked.items():
+        if name not in reads:
+            message = f"mask of {name}: the schema has no such field; correct the name or remove the line"
+            yield Problem(fact.file, fact.line, "unknown-field", message)
+        elif texts is not None and name not in texts:
+            message = f"{name} is masked, but only a String or a list of them can be; remove the line"
+            yield Problem(fact.file, fact.line, "not-a-text", message)
+    used: set[str] = set()
+    for (action, _resource), answers in symbolic.items():
+        for answer in answers if action in ("mask", "match") else ():
+            rule = book.rules[answer.text.partition(":")[0]]
+            name = answer.field
+            if action == "match":
+                if texts is not None and name in reads and name not in texts:
+                    message = f"rule {rule.id} lets {name} be matched, which is no text; leave it out"
+                    yield Problem(rule.file, rule.line, "not-a-text", message)
+                continue
+            used.add(name)
+            if name in reads and name not in book.masked:
+                message = f'rule {rule.id} masks {name}, which has no form: add masked("{name}", …), or ask masked(field, _) in the rule'
+                yield Problem(rule.file, rule.line, "no-mask", message)
+    for name, fact in book.masked.items():
+        if name in reads and name not in used:
+            message = f"{name} has a masked form that no rule shows to anybody; add a rule for the action mask, or remove the line"
+            yield Problem(fact.file, fact.line, "no-rule", message)
+
+
+def _unknown_roles(book: RuleBook) -> Iterable[Problem]:
+    """A misspelt role would be compatible with everything, silently."""
+    for pair in book.incompatible:
+        for role in sorted(pair.roles - book.roles.keys()):
+            message = f'incompatible names the role "{role}", which is declared nowhere; add role("{role}", …) or correct it'
+            yield Problem(pair.file, pair.line, "unknown-role", message)
 
 
 def _unknown_person_values(

@@ -2,43 +2,50 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import NoReturn
-from uuid import UUID
+from dataclasses import replace
+from datetime import datetime
+from typing import NoReturn, Protocol
 
 import click
 
 from okno.errors import OknoError
 from okno.policy.explain import Explanation
-from okno.policy.model import PolicyError, Problem, Rights
+from okno.policy.model import PolicyError, Problem
+from okno.policy.names import Asker, SchemaNames
 from okno.policy.service import Policy
+from okno.policy.witness import disagreements
+
+__all__ = ["Asker", "SchemaNames", "policy_commands"]
+
+
+class LoadRights(Protocol):
+    """Gives the rights that a login has when it signs in now, or then, for its first team or that one. Raises NotFound."""
+
+    def __call__(self, login: str, *, team: str | None = None, at: datetime | None = None) -> Asker: ...
+
+
+class Moment(click.ParamType[datetime]):
+    """A time with its zone: `2026-11-23T03:00+03:00`, or `…Z`."""
+
+    name = "time"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        try:
+            at = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+        except ValueError:
+            at = None
+        if at is None or at.tzinfo is None:
+            self.fail(f"{value!r} is no time with a zone; write it as 2026-11-23T03:00+03:00", param, ctx)
+        return at
+
 
 _DEPENDS = {"Employee": "depends on the employee", "JournalRecord": "depends on the record"}
-
-
-@dataclass(frozen=True, slots=True)
-class Asker:
-    """The person that an explanation is about."""
-
-    rights: Rights
-    actor_id: UUID | None
-    employee_id: UUID | None
-
-
-@dataclass(frozen=True, slots=True)
-class SchemaNames:
-    """What the policy must cover. Fields are "Type.field" of every object type; pages may be None: unchecked."""
-
-    fields: frozenset[str]
-    mutations: frozenset[str]
-    operations: frozenset[str]
-    pages: frozenset[str] | None = None
 
 
 def policy_commands(
     *,
     load_policy: Callable[[], Policy],
-    load_rights: Callable[[str], Asker],
+    load_rights: LoadRights,
     load_facts: Callable[[str], Mapping[str, object]],
     schema_names: Callable[[], SchemaNames],
 ) -> click.Group:
@@ -46,7 +53,7 @@ def policy_commands(
 
     Args:
         load_policy: Loads the policy of the deployment; may raise PolicyError.
-        load_rights: The rights that a login has when it signs in now; raises NotFound.
+        load_rights: The rights that a login has when it signs in; raises NotFound.
         load_facts: The facts of an employee, by login, personnel number or id; raises NotFound.
         schema_names: What the running schema and the sources' manifests consist of.
     """
@@ -65,24 +72,39 @@ def policy_commands(
     @click.option(
         "--field", help="A field such as Employee.email, or a mutation such as Mutation.operationRun."
     )
+    @click.option("--match", help="A field whose exact value is searched for, such as Employee.workPhone.")
     @click.option("--operation", help="A ready-made action such as domain.unlock.")
     @click.option("--page", help="A page such as people.search.")
     @click.option("--of", "employee", help="Login, personnel number or id of the employee it is about.")
+    @click.option("--team", metavar="TEAM", help="The team acted for, if the person is in several.")
+    @click.option(
+        "--at", type=Moment(), metavar="TIME", help="As at this time, such as 2026-11-23T03:00+03:00."
+    )
+    @click.option(
+        "--second-factor/--no-second-factor",
+        default=None,
+        help="As with, or without, a second factor proven lately.",
+    )
     @click.option("--json", "as_json", is_flag=True, help="Print the explanation as JSON.")
     def explain(
         login: str,
         field: str | None,
+        match: str | None,
         operation: str | None,
         page: str | None,
         employee: str | None,
+        team: str | None,
+        at: datetime | None,
+        second_factor: bool | None,
         as_json: bool,
     ) -> None:
-        if sum(name is not None for name in (field, operation, page)) != 1:
-            raise click.UsageError("Give one of --field, --operation and --page.")
+        if sum(name is not None for name in (field, match, operation, page)) != 1:
+            raise click.UsageError("Give one of --field, --match, --operation and --page.")
         try:
             policy = load_policy()
-            action, resource, name = _target(policy, schema_names(), field, operation, page)
-            asker = _signed_in(load_rights(login))
+            action, resource, name = _target(policy, schema_names(), field or match, operation, page)
+            action = "match" if match is not None else action
+            asker = _signed_in(load_rights(login, team=team, at=at), second_factor)
             facts = None if employee is None else load_facts(employee)
         except OknoError as error:
             raise click.ClickException(error.message) from error
@@ -106,11 +128,7 @@ def _check(
         policy = load_policy()
         version = policy.version
         names = schema_names()
-        problems = tuple(
-            policy.check(
-                fields=names.fields, mutations=names.mutations, operations=names.operations, pages=names.pages
-            )
-        )
+        problems = (*policy.problems(names), *disagreements(policy))
     except PolicyError as error:
         problems = error.problems
     except OknoError as error:
@@ -159,12 +177,14 @@ def _known(kind: str, name: str, names: frozenset[str]) -> str:
     return name
 
 
-def _signed_in(asker: Asker) -> Asker:
+def _signed_in(asker: Asker, second_factor: bool | None) -> Asker:
     """Explains as if the person had signed in with a browser, unless it is said how."""
     facts = asker.rights.facts
-    if facts & {"session", "token", "service"}:
-        return asker
-    return replace(asker, rights=replace(asker.rights, facts=facts | {"session"}))
+    if not facts & {"session", "token", "service"}:
+        facts |= {"session"}
+    if second_factor is not None:
+        facts = facts | {"second_factor"} if second_factor else facts - {"second_factor"}
+    return replace(asker, rights=replace(asker.rights, facts=facts))
 
 
 def _print(explanation: Explanation, login: str, employee: str | None) -> None:
@@ -174,15 +194,27 @@ def _print(explanation: Explanation, login: str, employee: str | None) -> None:
     level = f" ({explanation.level})" if explanation.level else ""
     about = f" of {employee}" if employee else ""
     may = "may not" if explanation.allowed is False else "may"
+    if explanation.allowed is False and explanation.masked is True:
+        verdict, may = "masked", "sees masked, may not"
+    if explanation.allowed is False and explanation.masked is None:
+        verdict, may = "denied or masked", "on some rows sees masked, may not"
     click.echo(f"{verdict}: {login} {may} {explanation.action} {explanation.field}{level}{about}")
     for grant in explanation.grants:
         click.echo(f"  rule       {grant.rule.id}: {grant.rule.sentence}")
         click.echo(f"  where      {grant.rule.file}:{grant.rule.line}")
         if grant.condition is not None:
             click.echo(f"  condition  {grant.condition}")
+    for mask in explanation.masks:
+        click.echo(f"  masked     {mask.rule.id}: {mask.rule.sentence}")
+        click.echo(f"  where      {mask.rule.file}:{mask.rule.line}")
+        click.echo(f"  form       {explanation.form}")
+        if mask.condition is not None:
+            click.echo(f"  condition  {mask.condition}")
+    if explanation.missing is not None:
+        click.echo(f"  it lacks   {explanation.missing}, and nothing else")
     if not explanation.grants and not explanation.nearest:
         click.echo("  no rule is about it; what no rule allows is denied")
-    for near in explanation.nearest:
+    for near in (*explanation.nearest, *explanation.nearest_masks):
         click.echo(f"  nearest    {near.rule.id}: {near.rule.sentence}")
         click.echo(f"  where      {near.rule.file}:{near.rule.line}")
         for term in near.failed:

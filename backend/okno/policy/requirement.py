@@ -8,7 +8,17 @@ from dataclasses import dataclass
 from itertools import product
 from uuid import UUID
 
-from okno.policy.condition import AllOf, AnyOf, Compare, Condition, Facts, all_of, any_of, describe, evaluate
+from okno.policy.condition import (
+    FALSE,
+    TRUE,
+    Compare,
+    Condition,
+    Facts,
+    all_of,
+    any_of,
+    describe,
+    evaluate,
+)
 from okno.policy.model import Rights
 
 
@@ -47,32 +57,81 @@ Leaf = PersonHas | InPersons | Compare
 Requirement = Every | Either | PersonHas | InPersons | Compare
 
 
-def to_condition(requirement: Requirement) -> Condition | None:
-    """The same as a condition on the row alone; None where it asks something of the person."""
-    if isinstance(requirement, Compare):
-        return requirement
-    if isinstance(requirement, PersonHas | InPersons):
-        return None
-    terms = [to_condition(term) for term in requirement.terms]
-    known = [term for term in terms if term is not None]
-    if len(known) < len(terms):
-        return None
-    return all_of(known) if isinstance(requirement, Every) else any_of(known)
+@dataclass(frozen=True, slots=True)
+class Symbolic:
+    """A rule's `text`, "id: sentence", with what it asks before anybody is known, for one field, operation or page."""
+
+    field: str
+    text: str
+    requirement: Requirement
+
+
+ALWAYS = Every(())
+NEVER = Either(())
+
+
+def every(terms: Iterable[Requirement]) -> Requirement:
+    """The conjunction, flat and without repetition."""
+    flat: dict[Requirement, None] = {}
+    for term in terms:
+        for part in term.terms if isinstance(term, Every) else (term,):
+            if part == NEVER:
+                return NEVER
+            flat[part] = None
+    return next(iter(flat)) if len(flat) == 1 else Every(tuple(flat))
+
+
+def either(terms: Iterable[Requirement]) -> Requirement:
+    """The disjunction, flat and without repetition."""
+    flat: dict[Requirement, None] = {}
+    for term in terms:
+        for part in term.terms if isinstance(term, Either) else (term,):
+            if part == ALWAYS:
+                return ALWAYS
+            flat[part] = None
+    return next(iter(flat)) if len(flat) == 1 else Either(tuple(flat))
 
 
 def specialise(requirement: Requirement, rights: Rights) -> Condition:
     """What remains of the row's part once the person is known. Oso answers the same; tests compare the two."""
-    match requirement:
-        case Compare():
-            return requirement
-        case PersonHas(attribute, value, negated):
-            return AllOf(()) if (value in getattr(rights, attribute)) != negated else AnyOf(())
-        case InPersons(attribute, of):
-            return any_of(Compare(attribute, "=", value) for value in sorted(getattr(rights, of)))
-        case Every(terms):
-            return all_of(specialise(term, rights) for term in terms)
-        case Either(terms):
-            return any_of(specialise(term, rights) for term in terms)
+    return Specialiser(rights).condition(requirement)
+
+
+class Specialiser:
+    """`specialise` for one person and many requirements, whose common parts are worked out once.
+
+    A requirement is known by its identity, so it has to live at least as long.
+    """
+
+    def __init__(self, rights: Rights) -> None:
+        self._rights = rights
+        self._known: dict[int, Condition] = {}
+
+    def condition(self, requirement: Requirement) -> Condition:
+        """The condition on the row: TRUE, FALSE, or what has to be asked of it."""
+        match requirement:
+            case Compare():
+                return requirement
+            case PersonHas(attribute, value, negated):
+                return TRUE if (value in getattr(self._rights, attribute)) != negated else FALSE
+        found = self._known.get(id(requirement))
+        if found is None:
+            found = self._known[id(requirement)] = self._condition(requirement)
+        return found
+
+    def _condition(self, requirement: Every | Either | InPersons) -> Condition:
+        if isinstance(requirement, InPersons):
+            values = sorted(getattr(self._rights, requirement.of))
+            return any_of(Compare(requirement.attribute, "=", value) for value in values)
+        decisive = FALSE if isinstance(requirement, Every) else TRUE
+        terms: list[Condition] = []
+        # What the person lacks is seen at once, mostly; the rest of such a rule is not looked at
+        for term in requirement.terms:
+            condition = self.condition(term)
+            if condition == decisive:
+                return decisive
+            terms.append(condition)
+        return all_of(terms) if isinstance(requirement, Every) else any_of(terms)
 
 
 def ways(requirement: Requirement) -> Iterator[tuple[Leaf, ...]]:
@@ -106,10 +165,19 @@ def holds(leaf: Leaf, rights: Rights, facts: Facts | None, me: UUID | None) -> b
     return evaluate(leaf, facts, me)
 
 
+# What a person can do about it, or wait for, is said in words as well
+_OF_REQUEST = {
+    "second_factor": "a second factor proven lately",
+    "working_hours": "a time within the team's working hours",
+}
+
+
 def phrase(leaf: Leaf) -> str:
     """The term as a sentence's part: `"support" in the person's roles`, `country = "RU"`."""
     if isinstance(leaf, PersonHas):
-        return f'"{leaf.value}" {"not in" if leaf.negated else "in"} the person\'s {leaf.attribute}'
+        term = f'"{leaf.value}" {"not in" if leaf.negated else "in"} the person\'s {leaf.attribute}'
+        words = _OF_REQUEST.get(leaf.value) if leaf.attribute == "facts" and not leaf.negated else None
+        return f"{words} ({term})" if words else term
     if isinstance(leaf, InPersons):
         return f"{leaf.attribute} in the person's {leaf.of}"
     return describe(leaf)

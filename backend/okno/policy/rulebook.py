@@ -6,14 +6,35 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from okno.policy.model import ACTIONS, LEVELS, OWN_ID, PERSON_LISTS, RESOURCES, Problem, Rule
+from okno.policy.masking import FORMS
+from okno.policy.model import (
+    ACTIONS,
+    LEVELS,
+    OWN_ID,
+    PERSON_LISTS,
+    RESOURCES,
+    Incompatible,
+    Problem,
+    Rule,
+)
 from okno.policy.scan import Statement, Token
 
 _TEXT = re.compile(r"(?P<id>[a-z][a-z0-9_-]*(?:\.[a-z0-9_-]+)+): (?P<sentence>\S.*)", re.DOTALL)
 _FIELD = re.compile(r"[A-Za-z_]\w*\.[A-Za-z_]\w*")
 _TYPE = re.compile(r"[A-Za-z_]\w*")
-_FACTS = {"level": 2, "resource_of": 2, "structural": 1, "role": 2, "scope": 2}
+_FACTS = {
+    "level": 2,
+    "resource_of": 2,
+    "structural": 1,
+    "role": 2,
+    "scope": 2,
+    "masked": 2,
+    "incompatible": 3,
+}
+# Facts whose fields rules need not tell apart
+_OF_FIELDS = {"level", "masked"}
 _DERIVED = {"part_of"}
+_PERSON = frozenset({*PERSON_LISTS, *OWN_ID.values()})
 _IGNORED = {"allow", "allow_field", "allow_request", "has_permission", "has_role", "has_relation"}
 _OPERATORS = {"<", ">", "<=", ">=", "+", "-", "*", "/"}
 _FORBIDDEN = {
@@ -44,37 +65,74 @@ class RuleBook:
     structural: dict[str, Fact] = field(default_factory=dict)
     roles: dict[str, Fact] = field(default_factory=dict)
     scopes: dict[str, Fact] = field(default_factory=dict)
+    masked: dict[str, Fact] = field(default_factory=dict)
+    incompatible: list[Incompatible] = field(default_factory=list)
     rules: dict[str, Rule] = field(default_factory=dict)
+    permits: list[Statement] = field(default_factory=list)
     spelled: set[str] = field(default_factory=set)
     problems: list[Problem] = field(default_factory=list)
+
+    def resource_of(self, type_name: str) -> str:
+        """The resource by whose row facts the fields of a GraphQL type are decided; "Okno" has none."""
+        fact = self.resources.get(type_name)
+        return fact.value if fact else "Okno"
 
     def groups(self) -> dict[str, tuple[str, ...]]:
         """Fields that no rule can tell apart, by a name that stands for them.
 
-        Rules see a field's type and level, and the fields that they spell out. So Oso is asked once for all
-        internal fields of a type, not once for each: an eighth of the answers for the first policy.
+        Rules see a field's type, level and mask, and the fields that they spell out. So a rule is read
+        once for all internal fields of a type, and not once for each.
         """
         groups: dict[str, list[str]] = {}
         for name, fact in self.levels.items():
-            key = name if name in self.spelled else f"{name.partition('.')[0]}.<{fact.value}>"
+            form = self.masked.get(name)
+            kind = f"{fact.value}, {form.value}" if form else fact.value
+            key = name if name in self.spelled else self._unspelled(f"{name.partition('.')[0]}.<{kind}>")
             groups.setdefault(key, []).append(name)
         for name in self.structural:
-            groups.setdefault("<structural>", []).append(f"{name}.*")
+            whole = f"{name}.*"
+            key = whole if whole in self.spelled else self._unspelled("<structural>")
+            groups.setdefault(key, []).append(whole)
         return {key: tuple(names) for key, names in groups.items()}
 
+    def _unspelled(self, key: str) -> str:
+        """The key, other than every string of the files: a rule that spells it out names no field."""
+        while key in self.spelled:
+            key += "'"
+        return key
+
     def derived(self, *, grouped: bool) -> str:
-        """The facts that rules use and that follow from the declared ones, as Polar."""
+        """The facts of `derived_facts` as Polar, and what Oso needs where there is none."""
         # Rules that exist even where no file has one: Oso refuses to be asked for what is not defined.
-        lines = ["part_of(_, _) if false;", "level(_, _) if false;", "permit(_, _, _, _, _) if false;"]
+        lines = [
+            "part_of(_, _) if false;",
+            "level(_, _) if false;",
+            "masked(_, _) if false;",
+            "permit(_, _, _, _, _) if false;",
+        ]
+        facts = self.derived_facts(grouped=grouped)
+        lines += [f"{name}({', '.join(map(_quoted, arguments))});" for name, arguments in facts]
+        return "\n".join(lines)
+
+    def derived_facts(self, *, grouped: bool) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """The facts that rules use and that follow from the declared ones, as name and arguments.
+
+        Args:
+            grouped: of groups, in place of all levels and masks of the files; else of fields, beside them.
+        """
         for key, names in self.groups().items():
             for name in (key,) if grouped else names:
-                type_name = names[0].partition(".")[0]
-                fact = self.levels.get(names[0])
-                if fact is not None:
-                    lines.append(f'part_of("{name}", "{type_name}");')
-                if fact is None or grouped:
-                    lines.append(f'level("{name}", "{fact.value if fact else "public"}");')
-        return "\n".join(lines)
+                level, form = self.levels.get(names[0]), self.masked.get(names[0])
+                if level is not None:
+                    yield "part_of", (name, names[0].partition(".")[0])
+                if level is None or grouped:
+                    yield "level", (name, level.value if level else "public")
+                if form is not None and grouped:
+                    yield "masked", (name, form.value)
+
+
+def _quoted(text: str) -> str:
+    return f'"{text}"'
 
 
 def read(statements: Iterable[Statement]) -> RuleBook:
@@ -83,6 +141,8 @@ def read(statements: Iterable[Statement]) -> RuleBook:
     for statement in statements:
         if statement.name in _FACTS:
             _fact(book, statement)
+            if statement.name not in _OF_FIELDS:
+                book.spelled.update(statement.strings())
             continue
         book.spelled.update(statement.strings())
         if statement.name == "permit":
@@ -113,10 +173,16 @@ def _fact(book: RuleBook, statement: Statement) -> None:
     if len(statement.arguments) != arity or None in values or statement.body:
         _problem(book, statement, "bad-fact", f"{name} takes {arity} string(s) and no condition")
         return
-    key, value = values[0] or "", (values[1] or "") if arity == 2 else ""
-    if name == "level" and not _FIELD.fullmatch(key):
+    key, value = values[0] or "", (values[1] or "") if arity > 1 else ""
+    if name == "incompatible":
+        _incompatible(book, statement, key, value, values[2] or "")
+        return
+    if name in ("level", "masked") and not _FIELD.fullmatch(key):
         hint = "; types without data of their own are declared structural(…)" if key.endswith(".*") else ""
-        _problem(book, statement, "bad-fact", f'level of "{key}": expected "Type.field"{hint}')
+        _problem(book, statement, "bad-fact", f'{name} of "{key}": expected "Type.field"{hint}')
+        return
+    if name == "masked" and value not in FORMS:
+        _problem(book, statement, "bad-fact", f'mask "{value}" of {key}: masks are {", ".join(FORMS)}')
         return
     if name == "level" and value not in LEVELS:
         _problem(book, statement, "bad-fact", f'level "{value}" of {key}: levels are {", ".join(LEVELS)}')
@@ -133,6 +199,7 @@ def _fact(book: RuleBook, statement: Statement) -> None:
         "structural": book.structural,
         "role": book.roles,
         "scope": book.scopes,
+        "masked": book.masked,
     }[name]
     other = store.get(key) or (
         {"resource_of": book.structural, "structural": book.resources}.get(name, {}).get(key)
@@ -142,6 +209,20 @@ def _fact(book: RuleBook, statement: Statement) -> None:
         _problem(book, statement, "duplicate-fact", message)
         return
     store[key] = Fact(value, statement.file, statement.line)
+
+
+def _incompatible(book: RuleBook, statement: Statement, one: str, other: str, why: str) -> None:
+    if one == other or not why.strip():
+        message = "incompatible takes two different roles and why one person must not hold both"
+        _problem(book, statement, "bad-fact", message)
+        return
+    roles = frozenset((one, other))
+    first = next((known for known in book.incompatible if known.roles == roles), None)
+    if first is not None:
+        message = f'"{one}" and "{other}" are declared incompatible twice, first at {first.file}:{first.line}'
+        _problem(book, statement, "duplicate-fact", message)
+        return
+    book.incompatible.append(Incompatible(roles, why, statement.file, statement.line))
 
 
 def _permit(book: RuleBook, statement: Statement) -> None:
@@ -181,6 +262,7 @@ def _permit(book: RuleBook, statement: Statement) -> None:
         message = f"rule id {rule_id} is used twice, first at {first.file}:{first.line}"
         _problem(book, statement, "duplicate-id", message)
         return
+    book.permits.append(statement)
     book.rules[rule_id] = Rule(
         rule_id, match["sentence"], action, resource[1], statement.file, statement.line
     )
@@ -194,21 +276,27 @@ def _body(book: RuleBook, statement: Statement) -> None:
             _problem(
                 book, statement, "bad-head", "conditions on attributes belong behind `if`, not into the head"
             )
-    for token, after in _pairs(statement.body):
-        if token.kind == "sign" and token.text in _OPERATORS:
-            _problem(
-                book, token, "cannot-compile", f"{token.text}: only =, != and in are compiled", statement.file
-            )
-        if token.kind == "name" and token.text in _FORBIDDEN:
+    body = statement.body
+    negates = any(token.text == "not" for token in body)
+    for index, token in enumerate(body):
+        if token.kind == "sign":
+            if token.text in _OPERATORS:
+                message = f"{token.text}: only =, != and in are compiled"
+                _problem(book, token, "cannot-compile", message, statement.file)
+            continue
+        if token.kind != "name" or (index and body[index - 1].text == "."):
+            continue
+        if token.text in _FORBIDDEN:
             reason = _FORBIDDEN[token.text]
             _problem(book, token, "cannot-compile", f"{token.text} is not allowed: {reason}", statement.file)
-        if token.kind == "name" and after[:1] and after[0].text == "(" and _under_not(statement.body, token):
+        after = body[index + 1].text if index + 1 < len(body) else ""
+        if after == "(" and negates and _under_not(body, token):
             message = (
                 f"not … {token.text}(…): the negation of a rule is not compiled; write the positive rule"
             )
             _problem(book, token, "cannot-compile", message, statement.file)
-        if token.kind == "name" and len(after) > 1 and after[0].text == "." and after[1].kind == "name":
-            _attribute(book, statement, token, after[1], classes)
+        if after == "." and index + 2 < len(body) and body[index + 2].kind == "name":
+            _attribute(book, statement, token, body[index + 2], classes)
 
 
 def _attribute(
@@ -219,7 +307,7 @@ def _attribute(
         message = f"{variable.text}.{attribute.text}: say in the head what {variable.text} is, e.g. {variable.text}: Employee"
         _problem(book, variable, "unknown-attribute", message, statement.file)
         return
-    known = {*PERSON_LISTS, *OWN_ID.values()} if owner == "Person" else RESOURCES.get(owner, frozenset[str]())
+    known = _PERSON if owner == "Person" else RESOURCES.get(owner, frozenset[str]())
     if attribute.text not in known:
         message = f"{owner} has no attribute {attribute.text}; known are {', '.join(sorted(known)) or 'none'}"
         _problem(book, attribute, "unknown-attribute", message, statement.file)
@@ -245,10 +333,3 @@ def _under_not(tokens: tuple[Token, ...], call: Token) -> bool:
             depth -= 1
         before = token
     return False
-
-
-def _pairs(tokens: tuple[Token, ...]) -> Iterator[tuple[Token, tuple[Token, ...]]]:
-    for index, token in enumerate(tokens):
-        if index and tokens[index - 1].text == ".":
-            continue
-        yield token, tokens[index + 1 : index + 3]

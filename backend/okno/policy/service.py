@@ -2,29 +2,47 @@
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from itertools import product
 from pathlib import Path
 from threading import Lock
 from uuid import UUID
 
 from okno.policy import check as checking
-from okno.policy.condition import ME, AllOf, AnyOf, Compare, Condition, Facts, any_of, evaluate
-from okno.policy.engine import BrokenPolicy, Engine, Symbolic, Unreadable
-from okno.policy.explain import Explanation, explain
+from okno.policy.compiler import Compiler
+from okno.policy.condition import (
+    ME,
+    AllOf,
+    AnyOf,
+    Compare,
+    Condition,
+    Facts,
+    evaluate,
+)
+from okno.policy.engine import BrokenPolicy, Engine
+from okno.policy.explain import Explanation, Question, explain
+from okno.policy.masking import Mask, mask
 from okno.policy.model import (
     ACTIONS,
     DENY,
+    PASSING_FACTS,
     RESOURCES,
     Alternative,
     Decision,
+    Incompatible,
     Outcome,
     PolicyError,
     Problem,
     Rights,
     Rule,
     Table,
-    decide,
 )
+from okno.policy.names import SchemaNames
+from okno.policy.reach import Held, unclear, unreachable
+from okno.policy.reading import Reader, Reading, read_rules
+from okno.policy.requirement import Requirement, Symbolic
 from okno.policy.rulebook import RuleBook, read
 from okno.policy.scan import scan, without
 
@@ -38,6 +56,7 @@ __all__ = [
     "Condition",
     "Decision",
     "Explanation",
+    "Incompatible",
     "Outcome",
     "Policy",
     "PolicyError",
@@ -49,24 +68,53 @@ __all__ = [
 ]
 
 _MAX_TABLES = 1024
+_WARMED = 64
 _DERIVED = "(derived facts)"
+_GROUPED = frozenset({"level", "masked"})
+
+
+def read_sources(directory: Path) -> tuple[list[tuple[str, str]], str]:
+    """The *.polar files of a folder as (name, text), and the version that follows from them.
+
+    Raises:
+        PolicyError: there are none, or one cannot be read.
+    """
+    sources = []
+    for path in sorted(directory.glob("*.polar")):
+        name = f"{directory.name}/{path.name}"
+        try:
+            sources.append((name, path.read_text(encoding="utf-8")))
+        except (OSError, UnicodeDecodeError) as error:
+            message = f"the file cannot be read: {error}"
+            raise PolicyError((Problem(name, 1, "unreadable", message),)) from error
+    if not sources:
+        message = "no *.polar file here; without policy nothing is allowed"
+        raise PolicyError((Problem(str(directory), 1, "unreadable", message),))
+    digest = hashlib.sha256()
+    for name, text in sources:
+        digest.update(f"{name}\0{len(text)}\0{text}".encode())
+    return sources, digest.hexdigest()[:12]
 
 
 class Policy:
     """Immutable; a new version is a new object. Safe to use from several threads."""
 
     def __init__(
-        self, version: str, book: RuleBook, engine: Engine, sources: Sequence[tuple[str, str]]
+        self,
+        version: str,
+        book: RuleBook,
+        readings: Mapping[tuple[str, str], list[Reading]],
+        sources: Sequence[tuple[str, str]],
     ) -> None:
         self.version = version
         self.book = book
-        self._engine = engine
-        self._groups = book.groups()
+        self.readings = readings
+        self._compiler = Compiler(book, readings)
+        self._groups = self._compiler.groups
+        self._group_of = {name: group for group, names in self._groups.items() for name in names}
         self._sources = sources
-        self._reference: Engine | None = None
         self._tables: OrderedDict[tuple[Rights, str, str], Table] = OrderedDict()
         self._lock = Lock()
-        self._order = {rule_id: place for place, rule_id in enumerate(book.rules)}
         self.levels: Mapping[str, str] = {name: fact.value for name, fact in book.levels.items()}
         self.structural = frozenset(book.structural)
         self._symbolic: dict[tuple[str, str], list[Symbolic]] = {}
@@ -78,23 +126,7 @@ class Policy:
         Raises:
             PolicyError: they are not a policy as a whole; every problem with file and line.
         """
-        paths = sorted(directory.glob("*.polar"))
-        sources = []
-        for path in paths:
-            name = f"{directory.name}/{path.name}"
-            try:
-                sources.append((name, path.read_text(encoding="utf-8")))
-            except (OSError, UnicodeDecodeError) as error:
-                raise PolicyError(
-                    (Problem(name, 1, "unreadable", f"the file cannot be read: {error}"),)
-                ) from error
-        if not sources:
-            message = "no *.polar file here; without policy nothing is allowed"
-            raise PolicyError((Problem(str(directory), 1, "unreadable", message),))
-        digest = hashlib.sha256()
-        for name, text in sources:
-            digest.update(f"{name}\0{len(text)}\0{text}".encode())
-        return cls.from_sources(sources, digest.hexdigest()[:12])
+        return cls.from_sources(*read_sources(directory))
 
     @classmethod
     def from_sources(cls, sources: list[tuple[str, str]], version: str) -> "Policy":
@@ -106,11 +138,11 @@ class Policy:
         statements = {name: scan(name, text) for name, text in sources}
         book = read(statement for found in statements.values() for statement in found)
         grouped = [
-            (name, without(text, [s for s in statements[name] if s.name == "level"]))
+            (name, without(text, [s for s in statements[name] if s.name in _GROUPED]))
             for name, text in sources
         ]
         try:
-            engine = Engine([*grouped, (_DERIVED, book.derived(grouped=True))])
+            Engine([*grouped, (_DERIVED, book.derived(grouped=True))])
         except BrokenPolicy as broken:
             own = (
                 broken.problem.file != _DERIVED
@@ -120,40 +152,13 @@ class Policy:
             ) from broken
         if book.problems:
             raise PolicyError(tuple(sorted(book.problems)))
-        policy = cls(version, book, engine, sources)
-        problems = policy._read_all_rules(sources[0][0])
+        rules = [s for found in statements.values() for s in found if s.name not in _GROUPED]
+        reader = Reader(rules, book.derived_facts(grouped=True))
+        readings, problems = read_rules(reader, zip(book.rules.values(), book.permits, strict=True))
         if problems:
             raise PolicyError(tuple(sorted(problems)))
-        return policy
-
-    def _read_all_rules(self, fallback: str) -> list[Problem]:
-        """Compiles every rule with the person left open, so that no construct is met for the first time later."""
-        problems: list[Problem] = []
-        for action in ACTIONS:
-            for resource in RESOURCES:
-                try:
-                    found = self._engine.symbolic(action, resource)
-                except BrokenPolicy as broken:
-                    problems.append(broken.problem)
-                    continue
-                except Unreadable as unreadable:
-                    rule = self.book.rules.get((unreadable.rule or "").partition(":")[0])
-                    file, line = (rule.file, rule.line) if rule else (fallback, 1)
-                    problems.append(Problem(file, line, unreadable.code, unreadable.message))
-                    continue
-                self._symbolic[action, resource] = [
-                    Symbolic(name, answer.text, answer.requirement)
-                    for answer in found
-                    for name in self._groups.get(answer.field or "", (answer.field,))
-                ]
-                for answer in found:
-                    if answer.field is None:
-                        rule = self.book.rules[answer.text.partition(":")[0]]
-                        message = (
-                            f"rule {rule.id} does not say which fields it is for; ask level(field, …) first"
-                        )
-                        problems.append(Problem(rule.file, rule.line, "cannot-compile", message))
-        return problems
+        book.permits.clear()  # their tokens are most of what a policy would take
+        return cls(version, book, readings, sources)
 
     def table(self, rights: Rights, action: str, resource: str) -> Table:
         """All decisions of these rights for one action and resource; cached, shared by people of equal rights.
@@ -167,57 +172,56 @@ class Policy:
             if table is not None:
                 self._tables.move_to_end(key)
                 return table
-        table = self._compile(rights, action, resource)
+        table = self._compiler.table(rights, action, resource)
         with self._lock:
             self._tables[key] = table
             while len(self._tables) > _MAX_TABLES:
                 self._tables.popitem(last=False)
         return table
 
-    def _compile(self, rights: Rights, action: str, resource: str) -> Table:
-        if action not in ACTIONS or resource not in RESOURCES:
-            raise PolicyError((Problem("policies", 1, "unknown", f"no action {action} on {resource}"),))
-        try:
-            permissions = self._engine.permissions(rights, action, resource)
-        except BrokenPolicy as broken:
-            raise PolicyError((broken.problem,)) from broken
-        except Unreadable as unreadable:
-            rule = self.book.rules.get((unreadable.rule or "").partition(":")[0])
-            file, line = (rule.file, rule.line) if rule else ("policies", 1)
-            raise PolicyError((Problem(file, line, unreadable.code, unreadable.message),)) from unreadable
-        found: dict[str, dict[str, list[Condition]]] = {}
-        for permission in permissions:
-            rule_id = permission.text.partition(":")[0]
-            found.setdefault(permission.field, {}).setdefault(rule_id, []).append(permission.condition)
-        decisions: dict[str, Decision] = {}
-        for group, conditions in found.items():
-            names = self._groups.get(group, (group,))
-            if action == "read" and self.resource_of(names[0].partition(".")[0]) != resource:
-                continue
-            decision = self._decide(conditions)
-            if decision is not DENY:
-                decisions.update(dict.fromkeys(names, decision))
-        decisions = dict(sorted(decisions.items()))
-        return Table(decisions, self.structural if action == "read" else frozenset())
+    def get(self) -> "Policy":
+        """Itself: a policy that nobody watches is its own source, see `okno.policy.current`."""
+        return self
 
-    def _decide(self, conditions: Mapping[str, list[Condition]]) -> Decision:
-        alternatives = []
-        for rule_id in sorted(conditions, key=self._order.__getitem__):
-            condition = any_of(conditions[rule_id])
-            if condition != AnyOf(()):
-                rest = None if condition == AllOf(()) else condition
-                alternatives.append(Alternative(rule_id, self.book.rules[rule_id].sentence, rest))
-        return decide(tuple(alternatives))
+    @property
+    def digests(self) -> Mapping[str, str]:
+        """The hash of each file, by name."""
+        return {name: hashlib.sha256(text.encode()).hexdigest()[:12] for name, text in self._sources}
+
+    def warm(self, old: "Policy") -> None:
+        """Makes the tables that were asked of another policy last.
+
+        Raises:
+            PolicyError: a rule cannot be compiled for rights that are in use.
+        """
+        with old._lock:
+            keys = list(old._tables)[-_WARMED:]
+        for key in keys:
+            self.table(*key)
 
     def resource_of(self, type_name: str) -> str:
         """The resource by whose row facts the fields of a GraphQL type are decided; "Okno" has none."""
-        fact = self.book.resources.get(type_name)
-        return fact.value if fact else "Okno"
+        return self.book.resource_of(type_name)
 
     def level_of(self, field: str) -> str | None:
         """The sensitivity of "Type.field"; None for a field that the policy does not know."""
         level = self.levels.get(field)
         return "public" if level is None and field.partition(".")[0] in self.structural else level
+
+    def mask_of(self, field: str) -> Mask:
+        """How "Type.field" is shown where it is masked; a field without a declared form is hidden."""
+        fact = self.book.masked.get(field)
+        return mask(fact.value if fact else None)
+
+    @property
+    def masked(self) -> Mapping[str, str]:
+        """The form of each field that may be shown masked, by "Type.field"."""
+        return {name: fact.value for name, fact in self.book.masked.items()}
+
+    @property
+    def incompatible(self) -> tuple[Incompatible, ...]:
+        """Pairs of roles that one person must not hold together, in the order of the files."""
+        return tuple(self.book.incompatible)
 
     @property
     def roles(self) -> Mapping[str, str]:
@@ -250,15 +254,36 @@ class Policy:
 
         About 1,000 times slower than a table, and it does not deny on unknown facts.
         """
-        if action == "read" and self.resource_of(field.partition(".")[0]) != resource:
+        if not self._compiler.is_about(field, action, resource):
             return False
-        if self._reference is None:
-            self._reference = Engine([*self._sources, (_DERIVED, self.book.derived(grouped=False))])
-        return self._reference.permits(rights, action, resource, field, facts, own_id=own_id)
+        return self._oso.permits(rights, action, resource, field, facts, own_id=own_id)
+
+    def permits_by(
+        self, rule: Rule, rights: Rights, field: str, facts: Facts, *, own_id: UUID | None
+    ) -> bool:
+        """Likewise, whether this one rule allows."""
+        text = f"{rule.id}: {rule.sentence}"
+        return self._oso.permits(rights, rule.action, rule.resource, field, facts, own_id=own_id, text=text)
+
+    @cached_property
+    def _oso(self) -> Engine:
+        return Engine([*self._sources, (_DERIVED, self.book.derived(grouped=False))])
+
+    def names_of(self, group: str) -> tuple[str, ...]:
+        """The fields that a name in `readings` stands for."""
+        return self._groups.get(group, (group,))
 
     def symbolic(self, action: str, resource: str) -> list[Symbolic]:
-        """Every rule for an action and resource with what it asks of the person and of the row."""
-        return self._symbolic[action, resource]
+        """Every rule for an action and resource with what it asks of the person and of the row, for each field."""
+        known = self._symbolic.get((action, resource))
+        if known is None:
+            known = self._symbolic[action, resource] = [
+                Symbolic(name, f"{reading.rule.id}: {reading.rule.sentence}", reading.requirement)
+                for reading in self.readings.get((action, resource), ())
+                for group in reading.fields
+                for name in self._groups.get(group, (group,))
+            ]
+        return known
 
     def check(
         self,
@@ -267,6 +292,9 @@ class Policy:
         mutations: Iterable[str] = (),
         operations: Iterable[str] = (),
         pages: Iterable[str] | None = None,
+        texts: Iterable[str] | None = None,
+        roles_held: Iterable[str] | None = None,
+        teams: Iterable[str] | None = None,
     ) -> list[Problem]:
         """Compares the policy with a schema: what is not covered, and what is named but does not exist.
 
@@ -275,8 +303,28 @@ class Policy:
             mutations: "Mutation.field" or just the field.
             operations: ids of ready-made actions.
             pages: ids of "use" permissions; None leaves them unchecked.
+            texts: the fields of type String or list of String, which alone can be masked; None leaves that unchecked.
+            roles_held, teams: the roles that any team holds, and the ids of the teams; None leaves them unchecked.
         """
-        return checking.check(self.book, self._symbolic, fields, mutations, operations, pages)
+        symbolic = {key: self.symbolic(*key) for key in product(ACTIONS, RESOURCES)}
+        held = Held(
+            roles=None if roles_held is None else frozenset(roles_held),
+            teams=None if teams is None else frozenset(teams),
+        )
+        found = checking.check(self.book, symbolic, fields, mutations, operations, pages, texts)
+        return sorted({*found, *unreachable(self.book, self.readings, held), *unclear(self.book)})
+
+    def problems(self, names: SchemaNames) -> list[Problem]:
+        """`check` for what a deployment consists of."""
+        return self.check(
+            fields=names.fields,
+            mutations=names.mutations,
+            operations=names.operations,
+            pages=names.pages,
+            texts=names.texts,
+            roles_held=names.roles,
+            teams=names.teams,
+        )
 
     def explain(
         self,
@@ -289,6 +337,38 @@ class Policy:
     ) -> Explanation:
         """Why these rights may or may not; with `facts`, for one row. `me` as in `Decision.allows`."""
         decision = self.table(rights, action, resource).decide(field)
-        return explain(
-            self.book, self._symbolic[action, resource], decision, rights, action, resource, field, facts, me
-        )
+
+        def requirements(of: str) -> Iterator[tuple[Rule, Requirement]]:
+            """The rules that are about the field; those of its structural type, where it is of one."""
+            for name in (field, f"{field.partition('.')[0]}.*"):
+                group = self._group_of.get(name, name)
+                for reading in self.readings.get((of, resource), ()):
+                    if group in reading.fields:
+                        yield reading.rule, reading.requirement
+
+        question = Question(rights, action, resource, field, facts, me)
+        missing = self.missing_fact(rights, action, resource, field, facts, me)
+        return explain(self.book, question, decision, requirements, missing=missing)
+
+    def missing_fact(
+        self,
+        rights: Rights,
+        action: str,
+        resource: str,
+        field: str,
+        facts: Facts | None = None,
+        me: UUID | None = None,
+    ) -> str | None:
+        """The passing fact of the request, "second_factor" or "working_hours", that alone keeps what is denied from
+        being allowed; without `facts`, on some row at least. None, if none does or nothing is denied."""
+
+        def allows(asking: Rights) -> bool:
+            decision = self.table(asking, action, resource).decide(field)
+            if facts is None:
+                return bool(decision.alternatives)
+            return decision.allows(facts, me) is not None
+
+        if allows(rights):
+            return None
+        absent = (fact for fact in PASSING_FACTS if fact not in rights.facts)
+        return next((fact for fact in absent if allows(replace(rights, facts=rights.facts | {fact}))), None)
