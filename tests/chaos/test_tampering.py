@@ -150,7 +150,7 @@ def test_a_whole_chain_that_vanished_is_told_as_missing(
     assert_found(deployment, "MISSING TAIL", chain.id, "whole chain")
 
 
-def test_a_chain_that_nobody_signed_is_told_as_foreign(
+def test_a_chain_that_nobody_signed_is_told_as_forged(
     deployment: Deployment, journal: Journal, chain: Chain
 ) -> None:
     columns = [
@@ -167,7 +167,7 @@ def test_a_chain_that_nobody_signed_is_told_as_foreign(
         chain.id,
     )
     try:
-        assert_found(deployment, "FOREIGN", stranger)
+        assert_found(deployment, "FORGED", stranger)
     finally:
         deployment.sql("DELETE FROM audit_record WHERE chain_id = $1", stranger)
 
@@ -211,17 +211,17 @@ def test_without_signed_heads_and_checkpoints_verification_fails(
         for name in names:
             _remove(audit, name)
 
-    only("heads")
-    assert_found(deployment, "NOTHING TO COMPARE WITH", "no signed head")
+    only("ended*")
+    assert_found(deployment, "SEAL", "ended.jsonl has 0 lines")
     only("checkpoints*")
     assert_found(deployment, "NOTHING TO COMPARE WITH", "no signed checkpoint")
-    only("heads", "checkpoints*")
+    only("heads", "ended*", "checkpoints*")
     assert_found(deployment, "NOTHING TO COMPARE WITH", "no signed head")
 
     only()
-    head = next((audit / "heads").glob("*.json"))
-    head.write_text(head.read_text().replace('"seq":', '"seq": 1'))
-    assert_found(deployment, "SEAL", head.name, "signature")
+    ended = audit / "ended.jsonl"
+    ended.write_text(ended.read_text().replace('"seq":', '"seq": 1', 1))
+    assert_found(deployment, "SEAL", "of ended.jsonl, or one before it, is not that of the checkpoints")
 
     only()
     lines = (audit / "checkpoints.jsonl").read_text().splitlines(keepends=True)
@@ -233,7 +233,7 @@ def test_without_signed_heads_and_checkpoints_verification_fails(
     text = key.read_text()
     key.unlink()
     try:
-        assert_found(deployment, "NOTHING TO COMPARE WITH", "audit.pem")
+        assert_found(deployment, "KEY", "audit.pem")
     finally:
         key.write_text(text)
     code, output = verify(deployment)

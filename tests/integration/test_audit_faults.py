@@ -269,8 +269,10 @@ async def test_a_stranger_on_the_chain_makes_the_journal_begin_a_new_one(
         assert second.chain != first.chain
         report = await journal.verify()
         assert {(each.kind, each.chain, each.seq) for each in report.findings} == {
-            ("altered", first.chain, 2)
+            ("altered", first.chain, 2),
+            ("forged", first.chain, 2),
         }
+        assert "journal.intruded" in [each.event_type for each in await journal.tail(10)]
 
 
 async def test_a_read_only_database_lets_nothing_happen(

@@ -16,6 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 from okno.audit.chain import NO_HASH, Entry, salted_digest
+from okno.audit.checkpoint import Seals, Signer
 from okno.audit.cli import _tail, audit_commands, record_line
 from okno.audit.records import ActorRef, Event, RecordRef, SubjectRef
 from okno.audit.service import Journal
@@ -134,13 +135,30 @@ async def test_a_removed_chain_is_missing_as_a_whole(written: Written) -> None:
     assert await written.findings() == [("missing tail", written.closed, 0, 9)]
 
 
-async def test_a_removed_chain_is_missed_even_when_its_head_is_removed_with_it(written: Written) -> None:
-    await written.attacker.execute("DELETE FROM audit_record WHERE chain_id = $1", written.closed)
-    (written.data_dir / "audit" / "heads" / f"{written.closed}.json").unlink()
+async def test_a_removed_chain_is_missed_even_when_its_head_is_removed_with_it(
+    written: Written, clock: ManualClock
+) -> None:
+    await asyncio.to_thread(Seals(written.data_dir, Signer.load(written.data_dir)).checkpoint, clock.now())
+    await written.attacker.execute("DELETE FROM audit_record WHERE chain_id = $1", written.open)
+    (written.data_dir / "audit" / "heads" / f"{written.open}.json").unlink()
     assert await written.findings() == [
-        ("seal", written.closed, None, None),
-        ("missing tail", written.closed, 0, 9),
+        ("seal", written.open, None, None),
+        ("missing tail", written.open, 0, 2),
     ]
+
+
+@pytest.mark.parametrize("change", ["removed", "emptied", "changed"])
+async def test_the_end_of_a_closed_chain_cannot_be_taken_out_of_the_proof(
+    written: Written, change: str
+) -> None:
+    await written.attacker.execute("DELETE FROM audit_record WHERE chain_id = $1", written.closed)
+    ended = written.data_dir / "audit" / "ended.jsonl"
+    text = ended.read_text()
+    if change == "removed":
+        ended.unlink()
+    else:
+        ended.write_text("" if change == "emptied" else text.replace('"seq":9', '"seq":0'))
+    assert [(kind, chain) for kind, chain, _, _ in await written.findings()] == [("seal", None)]
 
 
 async def test_swapped_records_are_told_as_reordered(written: Written) -> None:
@@ -166,15 +184,15 @@ async def test_an_emptied_table_misses_every_chain(written: Written) -> None:
     )
 
 
-async def test_a_chain_that_nobody_announced_is_foreign(written: Written) -> None:
+async def test_a_chain_that_nobody_announced_is_forged(written: Written) -> None:
     await written.attacker.execute(
         "UPDATE audit_record SET chain_id = $1 WHERE chain_id = $2", UUID(int=5), written.closed
     )
     kinds = {(kind, chain) for kind, chain, _, _ in await written.findings()}
-    assert {("foreign", UUID(int=5)), ("missing tail", written.closed)} <= kinds
+    assert {("forged", UUID(int=5)), ("missing tail", written.closed)} <= kinds
 
 
-async def test_a_record_added_behind_the_end_is_foreign_and_behind_an_open_head_unproven(
+async def test_a_record_added_behind_the_end_is_forged_and_behind_an_open_head_unproven(
     written: Written,
 ) -> None:
     for chain in (written.closed, written.open):
@@ -183,8 +201,11 @@ async def test_a_record_added_behind_the_end_is_foreign_and_behind_an_open_head_
         )
         assert last is not None
         await _insert(written, chain, last["seq"] + 1, last["hash"])
-    assert await written.findings() == [("foreign", written.closed, 10, 10)]
-    assert (await written.journal.verify()).unproven == 2
+    assert await written.findings() == [("forged", written.closed, 10, 10)]
+    report = await written.journal.verify()
+    assert report.unproven == 1
+    assert [(part.chain, part.seq, part.until) for part in report.unproven_parts] == [(written.open, 3, 3)]
+    assert report.proven_until == report.unproven_parts[0].at
 
 
 async def test_erased_values_are_told_with_the_record_that_erased_them(written: Written) -> None:
@@ -216,22 +237,25 @@ async def test_values_removed_without_a_record_of_it_are_an_alteration(written: 
 
 
 @pytest.mark.parametrize(
-    ("removed", "messages"),
+    ("removed", "kind", "messages"),
     [
-        ("keys/audit.pem", ["cannot be read"]),
-        ("audit/heads/*.json", ["its signed head is gone", "no signed head"]),
-        ("audit/checkpoints.jsonl", ["no signed checkpoint"]),
-        ("audit/**/*.json*", ["no signed head", "no signed checkpoint"]),
+        (["keys/audit.pem"], "key", ["cannot be read"]),
+        (["keys/audit.pem", "audit/keys.jsonl"], "nothing to compare with", ["cannot be read"]),
+        (["audit/keys.jsonl"], "seal", ["is not that of the last checkpoint"]),
+        (["audit/heads/*.json"], "seal", ["its signed head is gone"]),
+        (["audit/checkpoints.jsonl"], "nothing to compare with", ["no signed checkpoint"]),
+        (["audit/**/*.json*"], "nothing to compare with", ["no signed head", "no signed checkpoint"]),
     ],
 )
 async def test_nothing_is_proven_when_there_is_nothing_to_compare_with(
-    written: Written, removed: str, messages: list[str]
+    written: Written, clock: ManualClock, removed: list[str], kind: str, messages: list[str]
 ) -> None:
-    for path in list(written.data_dir.glob(removed)):
+    await asyncio.to_thread(Seals(written.data_dir, Signer.load(written.data_dir)).checkpoint, clock.now())
+    for path in [path for pattern in removed for path in list(written.data_dir.glob(pattern))]:
         path.unlink()
     report = await written.journal.verify()
     assert not report.whole
-    assert "nothing to compare with" in {each.kind for each in report.findings}
+    assert kind in {each.kind for each in report.findings}
     for message in messages:
         assert any(message in each.message for each in report.findings)
 
@@ -297,7 +321,7 @@ def test_the_commands_prove_and_read_the_journal(journal_of_a_day: "Day") -> Non
     (journal_of_a_day.data_dir / "keys" / "audit.pem").unlink()
     unproven = runner.invoke(group, ["verify"])
     assert unproven.exit_code == 1
-    assert "NOTHING TO COMPARE WITH" in unproven.output
+    assert "KEY  the journal's key" in unproven.output
     assert "NOT WHOLE: 1 findings" in unproven.output
 
 

@@ -1,15 +1,16 @@
 """What one transaction of the writer holds: linked records, claimed keys, ended commands, erased values."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from okno.audit import store
+from okno.audit import batch_store, store
 from okno.audit.chain import Entry, Head, new_salt, salted_digest
 from okno.audit.drafts import Draft
 from okno.audit.records import Outcome, RecordRef
-from okno.errors import Conflict, NotFound, OknoError
+from okno.errors import Conflict, NotFound, OknoError, Unavailable
+from okno.storage.engine import is_gone
 
 
 class RacedError(Exception):
@@ -37,7 +38,18 @@ class Refused:
     error: OknoError
 
 
-Answer = Written | Existing | Refused
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """The effect raised this, and nothing of it nor its record was written."""
+
+    error: Exception
+
+
+Answer = Written | Existing | Refused | Raised
+
+# A local effect that is committed together with its record. It may run again in another transaction, when the first one is
+# given up; it may give another draft for the record, which tells what it has found.
+Effect = Callable[[Any], Awaitable[Draft | None]]
 
 
 @dataclass(eq=False, slots=True)
@@ -46,6 +58,7 @@ class Ticket:
 
     draft: Draft
     future: asyncio.Future[Answer]
+    effect: Effect | None = None
 
     def answer(self, answer: Answer) -> None:
         """Wakes the waiter, unless it has been told something or has gone."""
@@ -82,6 +95,7 @@ class Batch:
             request_id=draft.request_id,
             digest=salted_digest(salt, draft.value),
             prev_hash=self.head.hash,
+            team=draft.team,
         )
         record = store.Sealed(entry, entry.hash(), salt, draft.value)
         self.records.append(record)
@@ -97,8 +111,8 @@ class Batch:
         """
         tickets = self.tickets
         keys = {(claim.actor_id, claim.key) for each in tickets if (claim := each.draft.claim) and claim.key}
-        used = await store.find_commands(session, keys)
-        commands = await store.lock_commands(
+        used = await batch_store.find_commands(session, keys)
+        commands = await batch_store.lock_commands(
             session, {end.intent for each in tickets if (end := each.draft.finish)}
         )
         if self.head.seq < 0:
@@ -115,6 +129,17 @@ class Batch:
             ):
                 self.answers.append((ticket, Refused(refusal)))
                 continue
+            if ticket.effect is not None:
+                try:
+                    said: Draft | None = await batch_store.take_effect(session, ticket.effect)
+                except Unavailable:
+                    raise
+                except Exception as error:
+                    if is_gone(error):
+                        raise
+                    self.answers.append((ticket, Raised(error)))
+                    continue
+                draft = said or draft
             record = self.link(draft)
             self.answers.append((ticket, Written(record.ref)))
             if claim:
@@ -129,12 +154,12 @@ class Batch:
                     commands[finish.intent] = replace(command, state=finish.outcome.value)
             if draft.erases and draft.refers:
                 erased.append(draft.refers)
-        if new and await store.insert_commands(session, new) < len(new):
+        if new and await batch_store.insert_commands(session, new) < len(new):
             raise RacedError
         if self.records:
-            await store.append(session, self.records)
+            await batch_store.append(session, self.records)
         if ends:
-            await store.finish_commands(session, ends)
+            await batch_store.finish_commands(session, ends)
         if erased:
             await store.erase_values(session, erased)
 

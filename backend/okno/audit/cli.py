@@ -2,9 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID
@@ -13,6 +13,8 @@ import click
 
 from okno.audit import store
 from okno.audit.chain import instant
+from okno.audit.keys import read_public_key
+from okno.audit.proof import numbers
 from okno.audit.records import Phase, Record
 from okno.audit.registry import EVENT_TYPES
 from okno.audit.verify import Report, verify
@@ -41,8 +43,29 @@ def audit_commands(
         "verify", help="Recompute all chains and compare them with the signed heads. Exit code 1: not whole."
     )
     @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
-    def verify_command(as_json: bool) -> None:
-        report = _run(_verify(connect, data_dir))
+    @click.option(
+        "--since",
+        type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]),
+        help="Read only records from then on (UTC).",
+    )
+    @click.option(
+        "--key",
+        "key_file",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        help="One of the journal's public keys, kept elsewhere: says whether the keys were replaced.",
+    )
+    @click.option(
+        "--checkpoints",
+        "checkpoint_files",
+        multiple=True,
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        help="Checkpoints from the second place: says whether those here were. May be given again.",
+    )
+    def verify_command(
+        as_json: bool, since: datetime | None, key_file: Path | None, checkpoint_files: tuple[Path, ...]
+    ) -> None:
+        lines = [line for file in checkpoint_files for line in file.read_bytes().splitlines() if line]
+        report = _run(_verify(connect, data_dir, since, key_file, lines))
         if as_json:
             click.echo(json.dumps(report.document(), indent=2))
         else:
@@ -70,10 +93,16 @@ def _run(work: Coroutine[Any, Any, Result]) -> Result:
 
 
 async def _verify(
-    connect: Callable[[], AbstractAsyncContextManager[Database]], data_dir: Callable[[], Path]
+    connect: Callable[[], AbstractAsyncContextManager[Database]],
+    data_dir: Callable[[], Path],
+    since: datetime | None,
+    key_file: Path | None,
+    checkpoints: Sequence[bytes],
 ) -> Report:
+    key = None if key_file is None else read_public_key(key_file)
+    since = None if since is None else since.replace(tzinfo=UTC)
     async with connect() as db:
-        return await verify(db, data_dir())
+        return await verify(db, data_dir(), since=since, key=key, checkpoints=checkpoints)
 
 
 async def _tail(
@@ -142,11 +171,20 @@ def report_lines(report: Report) -> Iterator[str]:
         yield f"erased  values of record {ref}, by record {by}"
     if report.erased_count > len(report.erased):
         yield f"… and {report.erased_count - len(report.erased)} more erased"
-    yield f"{report.records} records in {report.chains} chains read."
-    if report.whole and report.checkpoint_at is not None and report.signed_at is not None:
-        yield f"WHOLE: no chain is missing up to {instant(report.checkpoint_at)}, the last checkpoint;"
-        yield f"       no record is missing up to the signed head of its chain, the newest of {instant(report.signed_at)}."
-        if report.unproven:
-            yield f"       {report.unproven} records behind the heads fit, and are not vouched for yet."
+    for cut in report.cuts:
+        kept = "" if cut.archive is None else f", kept in {cut.archive[0]}"
+        yield (
+            f"cut  {cut.records} records of {len(cut.chains)} chains before {instant(cut.before)}, by record {cut.record}"
+            f" at {instant(cut.at)}{kept}"
+        )
+    for part in report.unproven_parts:
+        yield f"unproven  {numbers(part.seq, part.until, 'behind the signed head')} of chain {part.chain}: whoever can write to"
+        yield "          the database can have added them; everything else below is vouched for by a signature."
+    since = "" if report.since is None else f" since {instant(report.since)}"
+    yield f"{report.records} records in {report.chains} chains read{since}."
+    if report.whole and report.checkpoint_at is not None and report.proven_until is not None:
+        whole = "WHOLE SINCE THE CUT" if report.cuts else "WHOLE"
+        yield f"{whole}: no chain is missing up to {instant(report.checkpoint_at)}, the last checkpoint;"
+        yield f"       no record is missing or altered up to {instant(report.proven_until)}, proven by key {report.key} and those before it."
     else:
         yield f"NOT WHOLE: {report.found} findings."

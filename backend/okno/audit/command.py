@@ -1,9 +1,10 @@
 """A command as its body sees it."""
 
 import json
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from okno.audit import store
 from okno.audit.records import Outcome, RecordRef
@@ -30,13 +31,26 @@ class First:
         return cls(outcome, said.get("result"), said.get("code"), said.get("message"))
 
 
+T = TypeVar("T")
+
+# What a local effect does in the transaction that it is given: statements of that database session, and nothing else
+Effect = Callable[[Any], Awaitable[T]]
+
+# Commits an effect together with the outcome that the command says by then
+CommitEffect = Callable[["Command", Callable[[Any], Awaitable[None]]], Awaitable[None]]
+
+
 class Command:
     """A command whose intent is committed at `ref`, or, when `replayed`, a repetition: do nothing, answer with `first`.
 
     The body says how it ended, once. A body that ends without having said so leaves the outcome unknown.
     """
 
-    def __init__(self, ref: RecordRef, *, first: First | None = None) -> None:
+    def __init__(
+        self, ref: RecordRef, *, first: First | None = None, commit: CommitEffect | None = None
+    ) -> None:
+        self._commit_effect = commit
+        self.is_written = False  # its outcome is committed already, with the effect
         self.ref = ref
         self.replayed = first is not None
         self._first = first
@@ -55,6 +69,36 @@ class Command:
     def succeeded(self, result: Any = None) -> None:
         """The effect took place. `result` is JSON; it is what a repetition of the command gets."""
         self._end(Outcome.SUCCEEDED, result, None, None)
+
+    async def commit(self, effect: Effect[T], result: Any = None) -> T:
+        """Runs a local effect and commits it together with the outcome succeeded: both, or neither. Gives what it gave.
+
+        Args:
+            effect: gets a session of the journal's own transaction. It is to be short, since others wait for their records
+                meanwhile, and it may be run again when the transaction has to be repeated.
+
+        Raises:
+            UnknownOutcome: the connection was lost while it was committed.
+            Unavailable: nothing was done.
+            Exception: whatever the effect raises; nothing was done.
+        """
+        if self._commit_effect is None or self.outcome is not None:
+            raise RuntimeError(
+                "only a command that is run for the first time, and has not ended, has an effect"
+            )
+        given: list[T] = []
+
+        async def run(session: Any) -> None:
+            given[:] = [await effect(session)]
+
+        self.succeeded(result)
+        try:
+            await self._commit_effect(self, run)
+        except BaseException:
+            self.outcome = None  # what is raised says how it ended
+            raise
+        self.is_written = True
+        return given[0]
 
     def failed(self, code: str, message: str, result: Any = None) -> None:
         """The effect did not take place, and that is certain."""

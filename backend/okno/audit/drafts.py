@@ -1,7 +1,7 @@
 """A record before it has a place in a chain, and what else is to be committed together with it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -56,6 +56,7 @@ class Draft:
     policy_version: str | None = None
     rule: str | None = None
     request_id: str | None = None
+    team: str | None = None
     claim: Claim | None = None
     finish: Finish | None = None
     erases: bool = False
@@ -99,6 +100,7 @@ def draft(
         policy_version=_optional("policy_version", event.policy_version),
         rule=_optional("rule", event.rule),
         request_id=_optional("request_id", None if request_id is None else str(request_id)),
+        team=None if actor is None else _optional("actor.team", actor.team),
         claim=claim,
         finish=finish,
         erases=erases,
@@ -175,6 +177,26 @@ def not_started(intended: Draft, intent_ref: RecordRef, at: datetime) -> Draft:
         rule=intended.rule,
         request_id=intended.request_id,
         finish=Finish(intent_ref, Outcome.FAILED, canonical(said), settles=False),
+    )
+
+
+def not_done(ended: Draft, at: datetime) -> Draft:
+    """The outcome of a command whose local effect turned out not to have been committed, nor its first outcome with it."""
+    assert ended.finish is not None
+    said = {
+        "result": None,
+        "code": "NOT_DONE",
+        "message": "The connection was lost while it was committed; it was not.",
+    }
+    return replace(
+        ended,
+        at=at,
+        value=canonical({"detail": said, "actor": {"login": SYSTEM.login, "name": SYSTEM.display_name}}),
+        actor_id=SYSTEM.id,
+        actor_kind=SYSTEM.kind,
+        team=None,
+        outcome=Outcome.FAILED,
+        finish=Finish(ended.finish.intent, Outcome.FAILED, canonical(said), settles=True),
     )
 
 

@@ -10,11 +10,13 @@ for it while they hold their commits. It follows in a transaction of its own, ma
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
 from uuid import UUID
 
 import structlog
 
-from okno.audit import store
+from okno.audit import chain_store, store
+from okno.audit.chain import begun_at, first_chain_id
 from okno.audit.fanout import Fanout
 from okno.audit.records import Phase, Record
 from okno.errors import OknoError, Unavailable
@@ -29,6 +31,8 @@ IDLE_PAUSE_SECONDS = 0.25
 # What a process that died between its commit and its NOTIFY has left is found after at most this long
 POLL_SECONDS = 15.0
 RETRY_SECONDS = (0.1, 5.0)
+# The clocks of two machines differ by less
+_CLOCKS_DIFFER = timedelta(hours=1)
 
 log = structlog.get_logger("okno.audit")
 
@@ -115,6 +119,8 @@ class Feed:
         self._poll_seconds = poll_seconds
         self._cursors: dict[UUID, int] | None = None
         self._behind: set[UUID] = set()
+        self._open: set[UUID] = set()
+        self._newest = UUID(int=0)
         self._unreadable: set[UUID] = set()
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -195,16 +201,26 @@ class Feed:
             lost.cancel()
 
     async def _look_everywhere(self) -> None:
-        """Compares all chains with their cursors; the first time it only notes where they end."""
+        """Compares the chains that may have grown with their cursors; the first time it only notes where all of them end."""
         async with self._db.transaction() as session:
-            heads = await store.list_heads(session)
+            if self._cursors is None:
+                heads = await chain_store.list_heads(session)
+            else:
+                # a chain that was closed gets no more records, and a new one has an id that says so: looking at all of them
+                # would take longer with every chain that there ever was
+                heads = await chain_store.find_heads(session, list(self._open))
+                heads |= await chain_store.list_heads(session, begun_after=_shortly_before(self._newest))
         if self._cursors is None:
-            self._cursors = heads
+            self._cursors = {chain: head.seq for chain, head in heads.items()}
             self.fanout.be_ready()
-        self._behind |= {chain for chain, head in heads.items() if head > self._cursors.get(chain, -1)}
+        self._behind |= {chain for chain, head in heads.items() if head.seq > self._cursors.get(chain, -1)}
+        self._open |= {chain for chain, head in heads.items() if not head.is_ended}
+        self._open -= {chain for chain, head in heads.items() if head.is_ended}
+        self._newest = max([self._newest, *(chain for chain in heads if begun_at(chain))])
 
     async def _catch_up(self) -> None:
         self._wake.clear()
+        self._open |= self._behind
         while self._behind:
             chain = self._behind.pop()
             try:
@@ -251,3 +267,9 @@ class Feed:
             raise
         except Exception:
             log.exception("audit.feed_before_others_failed")
+
+
+def _shortly_before(chain: UUID) -> UUID:
+    """Ids of chains that were begun after this one are greater than what this gives."""
+    at = begun_at(chain)
+    return chain if at is None else first_chain_id(at - _CLOCKS_DIFFER)

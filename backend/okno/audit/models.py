@@ -1,7 +1,8 @@
 """Rows of the journal.
 
-No foreign keys between the tables: `audit_record` is to be partitioned by time and its old partitions detached, and a
-value or a command must not hold a record back.
+Records and values are partitioned by their chain, whose id begins with the time at which it began (`chain.new_chain_id`): so a
+place in a chain stays unique in the whole journal, and a month of chains can be cut off as a table. No foreign keys
+between the tables: a value or a command must not hold a record back.
 """
 
 from datetime import datetime
@@ -15,6 +16,7 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     Text,
     UniqueConstraint,
+    func,
     text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
@@ -34,6 +36,17 @@ class AuditRecordRow(Base):
         Index(None, "subject_id", "at", "chain_id", "seq", postgresql_where=text("subject_id IS NOT NULL")),
         Index(None, "actor_id", "at", "chain_id", "seq", postgresql_where=text("actor_id IS NOT NULL")),
         Index(None, "refers_chain_id", "refers_seq", postgresql_where=text("refers_chain_id IS NOT NULL")),
+        Index(None, "event_type", "at", "chain_id", "seq"),
+        Index(None, "team", "at", "chain_id", "seq", postgresql_where=text("team IS NOT NULL")),
+        Index(
+            None,
+            "outcome",
+            "at",
+            "chain_id",
+            "seq",
+            postgresql_where=text("outcome IN ('failed', 'unknown')"),
+        ),
+        {"postgresql_partition_by": "RANGE (chain_id)"},
     )
 
     chain_id: Mapped[UUID]
@@ -55,19 +68,38 @@ class AuditRecordRow(Base):
     digest: Mapped[bytes] = mapped_column(LargeBinary)
     prev_hash: Mapped[bytes] = mapped_column(LargeBinary)
     hash: Mapped[bytes] = mapped_column(LargeBinary)
+    team: Mapped[str | None] = mapped_column(Text)  # of the actor; stands last because it came later
 
 
 class AuditValueRow(Base):
     """The personal values behind a record's digest. Deleting a row erases them and leaves the chain whole."""
 
     __tablename__ = "audit_value"
-    __table_args__ = (PrimaryKeyConstraint("chain_id", "seq"),)
+    __table_args__ = (
+        PrimaryKeyConstraint("chain_id", "seq"),
+        Index(
+            "ix_audit_value_employees",
+            text("audit_employees(value)"),
+            postgresql_using="gin",
+            postgresql_where=text("value LIKE '%\"employees\":%'"),
+        ),
+        {"postgresql_partition_by": "RANGE (chain_id)"},
+    )
 
     chain_id: Mapped[UUID]
     seq: Mapped[int] = mapped_column(BigInteger)
     salt: Mapped[bytes] = mapped_column(LargeBinary)
     # canonical JSON as text: jsonb would change its bytes, and refuses the escape of NUL
     value: Mapped[str] = mapped_column(Text)
+
+
+# Names are found by what lies here alone, so that they are gone from the index when they are erased
+Index(
+    "ix_audit_value_words",
+    func.audit_words(AuditValueRow.value).label("words"),
+    postgresql_using="gin",
+    postgresql_ops={"words": "gin_trgm_ops"},
+)
 
 
 class AuditCommandRow(Base):

@@ -31,12 +31,16 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ActorRef:
-    """Who acts. `id` and `kind` stand in the chain; login and name are personal values and can be erased."""
+    """Who acts. `id`, `kind` and `team` stand in the chain; login and name are personal values and can be erased.
+
+    `team`: the one as whose member a person acts; None for services and the system.
+    """
 
     id: UUID
     kind: str
     login: str
     display_name: str
+    team: str | None = None
 
 
 SYSTEM = ActorRef(UUID(int=0), "system", "okno", "Okno")
@@ -118,6 +122,7 @@ class Record:
     prev_hash: bytes
     hash: bytes
     erased: bool
+    team: str | None = None  # as whose member the actor acted
 
     @property
     def place(self) -> Place:

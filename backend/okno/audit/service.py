@@ -12,10 +12,11 @@ from uuid import UUID
 
 import structlog
 
-from okno.audit import drafts, store
-from okno.audit.batch import Answer, Existing, Refused, Written
+from okno.audit import chain_store, drafts, store
+from okno.audit.batch import Answer, Existing, Raised, Refused, Written
 from okno.audit.checkpoint import Seals, Signer
-from okno.audit.command import ABANDONED_AFTER, Command, First
+from okno.audit.command import ABANDONED_AFTER, Command, Effect, First
+from okno.audit.keeper import Keeper
 from okno.audit.records import (
     SYSTEM,
     ActorRef,
@@ -30,6 +31,7 @@ from okno.audit.records import (
     Unsettled,
 )
 from okno.audit.registry import event_type as registered
+from okno.audit.sink import Shipper, Sink, sink_detail
 from okno.audit.verify import Report, verify
 from okno.audit.writer import Writer
 from okno.clock import Clock
@@ -48,6 +50,9 @@ __all__ = ["SYSTEM", "ActorRef", "Command", "Event", "Journal", "Outcome", "Reco
 
 _log = structlog.get_logger("okno.audit")
 
+# Holds the place of a record until its effect has said what it is
+_TO_BE_SAID = Event("journal.interrupted", SYSTEM)
+
 
 class Journal:
     """One for each process. `start` before anything is done, `close` at the end."""
@@ -63,9 +68,11 @@ class Journal:
         group_commit_milliseconds: int = 2,
         checkpoint_seconds: float = 10.0,
         committed: Callable[[UUID], None] = lambda _chain: None,
+        sink: Sink | None = None,
     ) -> None:
         """
         Args:
+            sink: a second place for the checkpoints, see `okno.audit.sink`.
             db: written through; nobody else should take its connections, or everything that is done waits for them.
             reads: read through; by default `db`.
             committed: see `Writer`; `okno.audit.feed` listens to it.
@@ -78,8 +85,8 @@ class Journal:
         self._window_seconds = group_commit_milliseconds / 1000
         self._checkpoint_seconds = checkpoint_seconds
         self._committed = committed
-        self._open: tuple[Writer, Seals] | None = None
-        self._ticking: asyncio.Task[None] | None = None
+        self._sink = sink
+        self._open: tuple[Writer, Keeper] | None = None
 
     async def start(self) -> None:
         """Begins this process's chain: from here on things can be done.
@@ -108,20 +115,24 @@ class Journal:
             await writer.open()
         except OSError as error:
             raise Unavailable(f"The journal cannot write below {self._data_dir}: {error.strerror}") from error
-        self._open = writer, seals
-        self._ticking = asyncio.create_task(self._tick(writer, seals), name="okno-audit-checkpoints")
+        shipper = None
+        if self._sink is not None:
+            shipper = Shipper(seals, self._sink, self._data_dir, self._clock, self.record)
+        keeper = Keeper(
+            self._db, self._clock, seals, writer, every_seconds=self._checkpoint_seconds, shipper=shipper
+        )
+        self._open = writer, keeper
+        keeper.start()
 
     async def close(self) -> None:
         """Writes what waits, ends the chain and signs a last checkpoint."""
         if self._open is None:
             return
-        (writer, seals), self._open = self._open, None
-        if self._ticking is not None:
-            self._ticking.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._ticking
+        writer, keeper = self._open
+        await keeper.close()
+        self._open = None
         await writer.close()
-        await self._checkpoint(seals)
+        await keeper.checkpoint()
 
     async def ping(self) -> None:
         """Whether the journal can be written, as far as it knows; whether the database answers is asked elsewhere.
@@ -141,12 +152,31 @@ class Journal:
             Unavailable: it could not be written; what it speaks of must not happen.
             ConfigurationError: the event type is not registered, or has an effect and so needs `command`.
         """
+        return _written(await asyncio.shield(self._writer().submit(self._event(event))))
+
+    async def record_with(self, effect: Effect[Event]) -> RecordRef:
+        """Runs a local effect and commits it together with the record that it gives of itself: both, or neither.
+
+        Args:
+            effect: as of `Command.commit`.
+
+        Raises:
+            UnknownOutcome: the connection was lost while it was committed.
+            Unavailable: nothing was done.
+            Exception: whatever the effect raises; nothing was done.
+        """
+
+        async def run(session: Any) -> drafts.Draft:
+            return self._event(await effect(session))
+
+        return _written(await asyncio.shield(self._writer().submit(self._event(_TO_BE_SAID), run)))
+
+    def _event(self, event: Event) -> drafts.Draft:
         if registered(event.event_type).kind != "event":
             raise ConfigurationError(
                 f"{event.event_type} has an effect: use Journal.command, which writes the intent first"
             )
-        draft = drafts.draft(event, phase=Phase.EVENT, at=self._clock.now())
-        return _written(await asyncio.shield(self._writer().submit(draft)))
+        return drafts.draft(event, phase=Phase.EVENT, at=self._clock.now())
 
     @asynccontextmanager
     async def command(
@@ -183,15 +213,19 @@ class Journal:
         if isinstance(answer, Existing):
             yield self._replay(answer.command, event, given)
             return
-        command = Command(_written(answer))
+        command = Command(_written(answer), commit=partial(self._commit, event))
         try:
             yield command
         except BaseException as error:
+            if command.is_written:
+                raise
             command.ended_by(error)
             waiting = self._finish(event, command)
             if isinstance(error, Exception):
                 await asyncio.shield(waiting)
             raise
+        if command.is_written:
+            return
         if command.outcome is None:
             command.unknown("NO_OUTCOME", "The command ended without saying how.")
         answer = await asyncio.shield(self._finish(event, command))
@@ -314,6 +348,15 @@ class Journal:
         """The newest records, oldest of them first."""
         return (await self.list_records(Window(count))).records[::-1]
 
+    async def add_partitions(self, months: int = 4) -> list[str]:
+        """Makes the tables of this month and of those to come, where they are not there; gives the names of the new ones."""
+        async with self._db.transaction() as session:
+            return await chain_store.add_partitions(session, self._clock.now(), months)
+
+    async def sink_detail(self) -> dict[str, Any] | None:
+        """How the second place of the checkpoints does; None when there is none."""
+        return None if self._sink is None else await asyncio.to_thread(sink_detail, self._data_dir)
+
     async def verify(self) -> Report:
         """Recomputes all chains and compares them with what was signed, see `okno.audit.verify`."""
         return await verify(self._reads, self._data_dir)
@@ -343,7 +386,14 @@ class Journal:
             raise Conflict("the command with this idempotency key is still running", field="idempotencyKey")
         return Command(first.intent, first=First.of_state(first))
 
-    def _finish(self, event: Event, command: Command) -> "asyncio.Future[Answer]":
+    async def _commit(self, event: Event, command: Command, effect: Effect[None]) -> None:
+        answer = await asyncio.shield(self._finish(event, command, effect))
+        if not isinstance(answer, Written):
+            _written(answer)
+
+    def _finish(
+        self, event: Event, command: Command, effect: Effect[None] | None = None
+    ) -> "asyncio.Future[Answer]":
         assert command.outcome is not None
         write = partial(
             drafts.ending,
@@ -357,11 +407,13 @@ class Journal:
         try:
             draft = write(result=command.result)
         except InvalidInput as error:
+            if effect is not None:
+                raise
             # the effect has happened: its outcome is recorded, if without its result
             _log.error("audit.result_not_json", event_type=event.event_type, error=error.message)
             draft = write()
         try:
-            return self._writer().submit(draft)
+            return self._writer().submit(draft, effect)
         except Unavailable as error:
             refused: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
             refused.set_result(Refused(error))
@@ -372,22 +424,10 @@ class Journal:
             raise Unavailable("The journal is not open, so nothing can be done.")
         return self._open[0]
 
-    async def _tick(self, writer: Writer, seals: Seals) -> None:
-        while True:
-            await asyncio.sleep(self._checkpoint_seconds)
-            writer.nudge()
-            await self._checkpoint(seals)
-
-    async def _checkpoint(self, seals: Seals) -> None:
-        try:
-            await asyncio.to_thread(seals.checkpoint, self._clock.now())
-        except OSError as error:
-            _log.error("audit.checkpoint_not_written", error=error.strerror)
-
 
 def _written(answer: Answer) -> RecordRef:
     if isinstance(answer, Written):
         return answer.ref
-    if isinstance(answer, Refused):
+    if isinstance(answer, Refused | Raised):
         raise answer.error
     raise AssertionError("only commands have idempotency keys")

@@ -1,7 +1,7 @@
-"""All SQL of the journal."""
+"""SQL of the journal: records by place, by time and by what they speak of. The writer's is in `batch_store`."""
 
 import json
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
@@ -15,7 +15,6 @@ from sqlalchemy import (
     Uuid,
     and_,
     bindparam,
-    case,
     column,
     delete,
     func,
@@ -26,12 +25,9 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects.postgresql import insert as pg_insert
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import aliased
 
 from okno.audit.chain import Entry
-from okno.audit.drafts import Finish
 from okno.audit.models import AuditCommandRow, AuditRecordRow, AuditValueRow
 from okno.audit.records import Outcome, Phase, Place, Record, RecordPage, RecordRef
 from okno.storage.keyset import Window, read_window
@@ -60,17 +56,6 @@ class Sealed:
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
-    """A record as it lies in the table, for verification. `erased_by` is looked up only where the value is missing."""
-
-    entry: Entry
-    hash: bytes
-    salt: bytes | None
-    value: str | None
-    erased_by: RecordRef | None
-
-
-@dataclass(frozen=True, slots=True)
 class CommandState:
     """What is known of a command that has begun. `result` is canonical JSON of {result, code, message}."""
 
@@ -81,19 +66,6 @@ class CommandState:
     result: str | None
     intent: RecordRef
     started_at: datetime
-
-
-async def append(session: AsyncSession, records: Sequence[Sealed]) -> None:
-    """Adds records and their values.
-
-    Raises:
-        ChainTakenError: a place is taken.
-    """
-    try:
-        await session.execute(insert(_RECORD), [_record_values(each) for each in records])
-    except IntegrityError as error:
-        raise ChainTakenError from error
-    await session.execute(insert(_VALUE), [_value_values(each) for each in records])
 
 
 async def append_or_read(session: AsyncSession, record: Sealed) -> bytes | None:
@@ -110,75 +82,6 @@ async def append_or_read(session: AsyncSession, record: Sealed) -> bytes | None:
     place = and_(_RECORD.c.chain_id == record.entry.chain, _RECORD.c.seq == record.entry.seq)
     found: bytes = (await session.execute(select(_RECORD.c.hash).where(place))).scalar_one()
     return found
-
-
-async def find_commands(
-    session: AsyncSession, keys: Iterable[tuple[UUID, str]]
-) -> dict[tuple[UUID, str], CommandState]:
-    """The commands that have used these (actor, idempotency key)."""
-    if not (wanted := list(keys)):
-        return {}
-    rows = await session.execute(
-        select(_COMMAND).where(tuple_(_COMMAND.c.actor_id, _COMMAND.c.idempotency_key).in_(wanted))
-    )
-    return {(row.actor_id, row.idempotency_key): _command_state(row) for row in rows}
-
-
-async def lock_commands(session: AsyncSession, intents: Iterable[RecordRef]) -> dict[RecordRef, CommandState]:
-    """The commands of these intents, locked until the transaction ends, in one order for everybody."""
-    if not (wanted := [(ref.chain, ref.seq) for ref in intents]):
-        return {}
-    rows = await session.execute(
-        select(_COMMAND)
-        .where(tuple_(_COMMAND.c.intent_chain_id, _COMMAND.c.intent_seq).in_(wanted))
-        .order_by(_COMMAND.c.id)
-        .with_for_update()
-    )
-    return {(state := _command_state(row)).intent: state for row in rows}
-
-
-async def insert_commands(session: AsyncSession, rows: Sequence[Mapping[str, Any]]) -> int:
-    """Adds commands and gives how many: fewer than asked when another process has just used a key.
-
-    In the order of their keys, so that two processes that insert the same keys wait for each other and do not deadlock.
-    """
-    statement = (
-        pg_insert(_COMMAND)
-        .on_conflict_do_nothing(index_elements=["actor_id", "idempotency_key"])
-        .returning(_COMMAND.c.id)
-    )
-    ordered = sorted(rows, key=lambda row: (row["actor_id"], row["idempotency_key"] or ""))
-    return len((await session.execute(statement, ordered)).all())
-
-
-async def finish_commands(session: AsyncSession, ends: Sequence[tuple[Finish, RecordRef, datetime]]) -> None:
-    """Writes how commands ended, beside their outcome records."""
-    statement = (
-        update(_COMMAND)
-        .where(
-            _COMMAND.c.intent_chain_id == bindparam("of_chain"), _COMMAND.c.intent_seq == bindparam("of_seq")
-        )
-        .values(
-            state=bindparam("to_state"),
-            result=bindparam("to_result"),
-            outcome_chain_id=bindparam("by_chain"),
-            outcome_seq=bindparam("by_seq"),
-            finished_at=bindparam("to_at"),
-        )
-    )
-    parameters = [
-        {
-            "of_chain": finish.intent.chain,
-            "of_seq": finish.intent.seq,
-            "to_state": finish.outcome.value,
-            "to_result": finish.result,
-            "by_chain": ref.chain,
-            "by_seq": ref.seq,
-            "to_at": at,
-        }
-        for finish, ref, at in ends
-    ]
-    await (await session.connection()).execute(statement, parameters)
 
 
 async def erase_values(session: AsyncSession, refs: Sequence[RecordRef]) -> None:
@@ -252,57 +155,6 @@ async def list_unsettled(
     return [(_record(row), row.state, row.started_at) for row in await session.execute(statement)]
 
 
-async def stream_chains(session: AsyncSession, *, chunk: int = 2000) -> AsyncIterator[list[Stored]]:
-    """All records by chain and number, in chunks: a server-side cursor, so that memory stays the same at any length."""
-    erasing = aliased(_RECORD)
-    erased_by = (
-        select(func.concat(erasing.c.chain_id, ":", erasing.c.seq))
-        .where(
-            erasing.c.refers_chain_id == _RECORD.c.chain_id,
-            erasing.c.refers_seq == _RECORD.c.seq,
-            erasing.c.event_type == "journal.erased",
-        )
-        .limit(1)
-        .scalar_subquery()
-    )
-    statement = (
-        select(
-            *_ENTRY_COLUMNS,
-            _RECORD.c.hash,
-            _VALUE.c.salt,
-            _VALUE.c.value,
-            case((_VALUE.c.salt.is_(None), erased_by)).label("erased_by"),
-        )
-        .outerjoin(_VALUE, and_(_VALUE.c.chain_id == _RECORD.c.chain_id, _VALUE.c.seq == _RECORD.c.seq))
-        .order_by(_RECORD.c.chain_id, _RECORD.c.seq)
-    )
-    result = await session.stream(statement, execution_options={"yield_per": chunk})
-    async for rows in result.partitions():
-        yield [_stored(row) for row in rows]
-
-
-async def list_heads(session: AsyncSession) -> dict[UUID, int]:
-    """The number of the last record of every chain.
-
-    Walks from chain to chain along the primary key: the time grows with the number of chains, not with that of records.
-    """
-    chains = select(
-        select(_RECORD.c.chain_id).order_by(_RECORD.c.chain_id).limit(1).scalar_subquery().label("id")
-    )
-    chain = chains.cte("chain", recursive=True)
-    following = (
-        select(_RECORD.c.chain_id)
-        .where(_RECORD.c.chain_id > chain.c.id)
-        .order_by(_RECORD.c.chain_id)
-        .limit(1)
-        .scalar_subquery()
-    )
-    chain = chain.union_all(select(following).where(chain.c.id.is_not(None)))
-    head = select(func.max(_RECORD.c.seq)).where(_RECORD.c.chain_id == chain.c.id).scalar_subquery()
-    rows = await session.execute(select(chain.c.id, head.label("seq")).where(chain.c.id.is_not(None)))
-    return {row.id: row.seq for row in rows}
-
-
 async def find_head(session: AsyncSession, chain: UUID) -> int | None:
     """The number of the chain's last record; None when it has none."""
     statement = select(func.max(_RECORD.c.seq)).where(_RECORD.c.chain_id == chain)
@@ -363,6 +215,7 @@ def _record_values(record: Sealed) -> dict[str, Any]:
         "digest": entry.digest,
         "prev_hash": entry.prev_hash,
         "hash": record.hash,
+        "team": entry.team,
     }
 
 
@@ -377,42 +230,6 @@ def _value_values(record: Sealed) -> dict[str, Any]:
 
 def _refers(row: Any) -> RecordRef | None:
     return None if row.refers_chain_id is None else RecordRef(row.refers_chain_id, row.refers_seq)
-
-
-# In the order of `Entry`'s fields, its `refers` being two columns: `stream_chains` unpacks rows by place, which is three
-# times as fast as by name and a third of verification.
-_ENTRY_COLUMNS = (
-    _RECORD.c.chain_id,
-    _RECORD.c.seq,
-    _RECORD.c.at,
-    _RECORD.c.event_type,
-    _RECORD.c.phase,
-    _RECORD.c.outcome,
-    _RECORD.c.actor_id,
-    _RECORD.c.actor_kind,
-    _RECORD.c.subject_kind,
-    _RECORD.c.subject_id,
-    _RECORD.c.refers_chain_id,
-    _RECORD.c.refers_seq,
-    _RECORD.c.policy_version,
-    _RECORD.c.rule,
-    _RECORD.c.request_id,
-    _RECORD.c.digest,
-    _RECORD.c.prev_hash,
-)
-
-
-def _stored(row: Sequence[Any]) -> Stored:
-    (
-        chain, seq, at, event_type, phase, outcome, actor_id, actor_kind, subject_kind, subject_id,
-        refers_chain, refers_seq, policy_version, rule, request_id, digest, prev_hash, hash_, salt, value, by,
-    ) = row  # fmt: skip
-    refers = None if refers_chain is None else RecordRef(refers_chain, refers_seq)
-    entry = Entry(
-        chain, seq, at, event_type, phase, outcome, actor_id, actor_kind, subject_kind, subject_id,
-        refers, policy_version, rule, request_id, digest, prev_hash,
-    )  # fmt: skip
-    return Stored(entry, hash_, salt, value, None if by is None else RecordRef.parse(by))
 
 
 def _record(row: Any) -> Record:
@@ -440,6 +257,7 @@ def _record(row: Any) -> Record:
         prev_hash=row.prev_hash,
         hash=row.hash,
         erased=row.value is None,
+        team=row.team,
     )
 
 
@@ -449,15 +267,3 @@ def _values(text: str | None) -> dict[str, Any]:
     except ValueError:  # somebody has altered it, which verification tells; reading the rest goes on
         return {}
     return values if isinstance(values, dict) else {}
-
-
-def _command_state(row: Any) -> CommandState:
-    return CommandState(
-        row.id,
-        row.input_salt,
-        row.input_digest,
-        row.state,
-        row.result,
-        RecordRef(row.intent_chain_id, row.intent_seq),
-        row.started_at,
-    )

@@ -22,17 +22,18 @@ import os
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from uuid import UUID, uuid4
+from datetime import UTC, datetime
+from uuid import UUID
 
 import structlog
 
 from okno.audit import store
-from okno.audit.batch import Answer, Batch, RacedError, Refused, Ticket, Written
-from okno.audit.chain import NO_HASH, Head
+from okno.audit.batch import Answer, Batch, Effect, RacedError, Refused, Ticket, Written
+from okno.audit.chain import NO_HASH, Head, first_chain_id, new_chain_id
 from okno.audit.checkpoint import Seals, Signer
-from okno.audit.drafts import Draft, journal_event, not_started
+from okno.audit.drafts import Draft, journal_event, not_done, not_started
 from okno.clock import Clock
-from okno.errors import OknoError, Unavailable
+from okno.errors import OknoError, Unavailable, UnknownOutcome
 from okno.storage.engine import Database
 
 _log = structlog.get_logger("okno.audit")
@@ -75,7 +76,9 @@ class Writer:
         self._signer = signer
         self._process = process
         self._window_seconds = window_seconds
-        self._head = Head(uuid4(), -1, NO_HASH, clock.now())
+        self._head = self._new_chain()
+        self._retired: list[Head] = []
+        self._looking = False
         self._sealed: Head | None = None
         self._behind_seal = False
         self._waiting: deque[Ticket] = deque()
@@ -119,8 +122,11 @@ class Writer:
             raise Unavailable("The journal cannot be written: the database does not answer.")
         self._task = asyncio.create_task(self._run(), name="okno-audit-writer")
 
-    def submit(self, draft: Draft) -> asyncio.Future[Answer]:
+    def submit(self, draft: Draft, effect: Effect | None = None) -> asyncio.Future[Answer]:
         """Queues a record. The future never fails: it is answered with what became of the record.
+
+        Args:
+            effect: committed together with the record, or neither of them.
 
         Raises:
             Unavailable: the journal is not open, or more waits than can be written.
@@ -129,12 +135,21 @@ class Writer:
             raise Unavailable("The journal is not open, so nothing can be done.")
         if len(self._waiting) >= MOST_WAITING and draft.finish is None:
             raise Unavailable("The journal cannot keep up; nothing was done. Try again in a moment.")
-        return self._enqueue(draft)
+        return self._enqueue(draft, effect)
 
     def nudge(self) -> None:
         """Tries again what could not be written, without waiting for the next record."""
-        if self.behind:
+        if self.behind or self._is_of_past_month():
             self._wake.set()
+
+    def look(self) -> None:
+        """Has it looked whether somebody else has written to this chain."""
+        self._looking = True
+        self._wake.set()
+
+    def use(self, signer: Signer) -> None:
+        """Names another key in chains to come; the seals sign."""
+        self._signer = signer
 
     async def close(self) -> None:
         """Writes what waits, ends the chain, and marks its head as the last one. Needs no working database."""
@@ -148,9 +163,9 @@ class Writer:
             self._head = Head(self._head.chain, self._head.seq, self._head.hash, self._head.at, ended=True)
             await self._seal()
 
-    def _enqueue(self, draft: Draft) -> asyncio.Future[Answer]:
+    def _enqueue(self, draft: Draft, effect: Effect | None = None) -> asyncio.Future[Answer]:
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._waiting.append(Ticket(draft, future))
+        self._waiting.append(Ticket(draft, future, effect))
         self._wake.set()
         return future
 
@@ -177,6 +192,7 @@ class Writer:
         try:
             async with asyncio.timeout(DEADLINE_SECONDS):
                 await self._resolve_doubt()
+                await self._leave_chain()
                 if not await self._seal():
                     # one batch may be ahead of its signed head, but not two: only what has happened is still recorded
                     unsealed = Unavailable("The journal cannot write its signed heads; nothing was done.")
@@ -251,6 +267,9 @@ class Writer:
             found = await store.append_or_read(session, fence)
         self._doubt = None
         if found is None or found == fence.hash:
+            for ticket, answer in doubt.batch.answers:
+                if ticket.effect is not None and ticket.draft.finish and isinstance(answer, Written):
+                    self._enqueue(not_done(ticket.draft, self._clock.now()))
             await self._accept(doubt.fence)
             return False
         if found != doubt.batch.records[0].hash:
@@ -277,29 +296,75 @@ class Writer:
     def _refuse(self, tickets: Sequence[Ticket], error: OknoError) -> None:
         for ticket in tickets:
             finish = ticket.draft.finish
-            if finish is not None and not finish.settles:
+            if ticket.effect is not None:
+                # the effect is in the transaction: it has happened if its outcome was written, and else it has not
+                if self._doubt is not None and any(each is ticket for each, _ in self._doubt.batch.answers):
+                    ticket.answer(Refused(UnknownOutcome("The connection was lost while it was committed.")))
+            elif finish is not None and not finish.settles:
                 if len(self._late) >= MOST_WAITING:
                     _log.error("audit.outcome_dropped", intent=str(finish.intent))  # the sweep will settle it
                 else:
                     self._late.append(ticket)
             ticket.answer(Refused(error))
 
+    def _new_chain(self) -> Head:
+        now = self._clock.now()
+        return Head(new_chain_id(now), -1, NO_HASH, now)
+
+    def _is_of_past_month(self) -> bool:
+        return first_chain_id(_month(self._clock.now())) > self.chain
+
+    async def _leave_chain(self) -> None:
+        """Goes on with a new chain where this one is not ours alone any more, or where a new month has begun.
+
+        Chains of a month lie in one partition, which retention cuts off as a whole.
+        """
+        if self._looking:
+            self._looking = False
+            async with self._db.transaction() as session:
+                last = await store.find_head(session, self.chain)
+            if last is not None and last > self._head.seq:
+                self._retire()
+        if self._head.seq >= 0 and self._is_of_past_month():
+            now = self._clock.now()
+            last_words = journal_event("journal.stopped", now, process=self._process, reason="a new month")
+            future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+            await self._accept(await self._commit([Ticket(last_words, future)]))
+            self._end_chain()
+
     def _retire(self) -> None:
-        _log.error("audit.chain_retired", chain=str(self.chain), seq=self._head.seq)
-        self._head = Head(uuid4(), -1, NO_HASH, self._clock.now())
+        """A stranger has written to this chain: what it has behind our last record is told as forged from now on."""
+        old = self._head
+        _log.error("audit.chain_retired", chain=str(old.chain), seq=old.seq)
+        self._end_chain()
+        self._enqueue(
+            journal_event("journal.intruded", self._clock.now(), chain=str(old.chain), seq=old.seq + 1)
+        )
+
+    def _end_chain(self) -> None:
+        old = self._head
+        self._retired.append(Head(old.chain, old.seq, old.hash, old.at, ended=True))
+        self._head = self._new_chain()
 
     async def _seal(self) -> bool:
         """Writes the signed head if it is behind; says whether the head outside is that of the chain."""
         head = self._head
-        if self._sealed == head:
+        if self._sealed == head and not self._retired:
             self._behind_seal = False
             return True
-        signed = Head(head.chain, head.seq, head.hash, self._clock.now(), head.ended)
         try:
-            await asyncio.to_thread(self._seals.write_head, signed)
+            for each in [*self._retired, head]:
+                signed = Head(each.chain, each.seq, each.hash, self._clock.now(), each.ended)
+                await asyncio.to_thread(self._seals.write_head, signed)
+                if each in self._retired:
+                    self._retired.remove(each)
         except OSError as error:
             _log.error("audit.head_not_written", error=error.strerror, chain=str(head.chain))
             self._behind_seal = True
             return False
         self._sealed, self._behind_seal = head, False
         return True
+
+
+def _month(at: datetime) -> datetime:
+    return at.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)

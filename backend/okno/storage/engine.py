@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import asyncpg
-from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError, InterfaceError
+from sqlalchemy import make_url, text
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
 
@@ -23,9 +23,18 @@ _NOT_LET_IN = ("28", "3D000")  # wrong login or password, no such database
 class Database:
     """Okno's database. One for each process; `transaction()` hands out sessions."""
 
-    def __init__(self, engine: AsyncEngine, *, connection: AsyncConnection | None = None) -> None:
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        *,
+        connection: AsyncConnection | None = None,
+        address: tuple[str, str | None] | None = None,
+    ) -> None:
         self._engine = engine
         self._connection = connection
+        self.address = (
+            address  # what `connect` was given: for work that is shared with other processes; never log it
+        )
 
     @classmethod
     def connect(
@@ -55,7 +64,7 @@ class Database:
             hide_parameters=True,  # they are personal, and an error's text goes to the log
             connect_args={"server_settings": server_settings, "timeout": 5, "command_timeout": 30},
         )
-        return cls(engine)
+        return cls(engine, address=(url, role))
 
     @classmethod
     def bound(cls, connection: AsyncConnection) -> "Database":
@@ -70,7 +79,7 @@ class Database:
             Unavailable: the server cannot be reached, shuts down, is read-only or lets Okno not in, or all connections
                 are taken. Whether a commit that was under way took effect is then not known to the caller.
         """
-        with _unavailable():
+        with told_unavailable():
             if self._connection is not None:
                 session = AsyncSession(
                     self._connection, join_transaction_mode="create_savepoint", expire_on_commit=False
@@ -90,7 +99,7 @@ class Database:
         Raises:
             Unavailable: the server cannot be reached.
         """
-        with _unavailable():
+        with told_unavailable():
             connection = await self._engine.connect()
             try:
                 driver: Any = (await connection.get_raw_connection()).driver_connection
@@ -145,12 +154,12 @@ class Listening:
         Raises:
             Unavailable: no answer.
         """
-        with _unavailable():
+        with told_unavailable():
             await self._driver.execute("SELECT 1", timeout=5)
 
 
 @contextmanager
-def _unavailable() -> Iterator[None]:
+def told_unavailable() -> Iterator[None]:
     """Errors that say that the server is not there, as `Unavailable`."""
     gone = "The database does not answer; nothing was changed. Try again in a moment."
     try:
@@ -184,7 +193,15 @@ def driver_url(url: str) -> str:
     scheme, separator, rest = url.partition("://")
     if not separator or scheme not in ("postgresql", "postgres"):
         raise ConfigurationError("DATABASE_URL has to start with postgresql://")
-    return f"postgresql+asyncpg://{rest}"
+    address = f"postgresql+asyncpg://{rest}"
+    try:
+        make_url(address)
+    except (ArgumentError, ValueError):
+        # of a password with an @ in it, what is behind that is read as host and port, and the error repeats it
+        raise ConfigurationError(
+            "DATABASE_URL is no address: after the last @ comes HOST:PORT/DATABASE, and @ : / in a password are written %40 %3A %2F"
+        ) from None
+    return address
 
 
 def is_gone(error: BaseException) -> bool:

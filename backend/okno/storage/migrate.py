@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from okno.errors import ConfigurationError
-from okno.storage.engine import APP_ROLE, driver_url
+from okno.storage.engine import APP_ROLE, driver_url, told_unavailable
 
 # any constant will do: it keeps two processes that start at once from migrating side by side
 _LOCK = 0x6F6B6E6F
@@ -37,7 +37,11 @@ def head() -> str:
 
 
 async def upgrade(url: str) -> tuple[str | None, str]:
-    """Migrates the database at `url` (as its owner). Gives the revision before and after."""
+    """Migrates the database at `url` (as its owner). Gives the revision before and after.
+
+    Raises:
+        Unavailable: the database does not answer.
+    """
     before = await _run(url, _upgrade)
     return before, head()
 
@@ -50,10 +54,11 @@ async def give_login(url: str, app_url: str) -> bool:
     Raises:
         ConfigurationError: the owner may not change the role.
     """
-    wanted = make_url(app_url)
+    wanted = make_url(driver_url(app_url))
     if wanted.username != APP_ROLE or not wanted.password:
         return False
-    connection = await asyncpg.connect(url)
+    with told_unavailable():
+        connection = await asyncpg.connect(url)
     try:
         statement = await connection.fetchval(
             f"SELECT format('ALTER ROLE {APP_ROLE} LOGIN PASSWORD %L', $1::text)", wanted.password
@@ -86,16 +91,24 @@ def _upgrade(connection: Connection) -> str | None:
 
 
 def _differences(connection: Connection, metadata: MetaData) -> Sequence[Any]:
+    # partitions are made while Okno runs and have the form of their table
+    partitions = set(connection.scalars(text("SELECT relname FROM pg_class WHERE relispartition")))
     context = MigrationContext.configure(
-        connection, opts={"compare_type": True, "compare_server_default": True}
+        connection,
+        opts={
+            "compare_type": True,
+            "compare_server_default": True,
+            "include_name": lambda name, kind, _parents: kind != "table" or name not in partitions,
+        },
     )
     return list(compare_metadata(context, metadata))
 
 
 async def _run(url: str, work: Any) -> Any:
-    engine = create_async_engine(driver_url(url), poolclass=NullPool)
+    engine = create_async_engine(driver_url(url), poolclass=NullPool, hide_parameters=True)
     try:
-        async with engine.begin() as connection:
-            return await connection.run_sync(work)
+        with told_unavailable():
+            async with engine.begin() as connection:
+                return await connection.run_sync(work)
     finally:
         await engine.dispose()
