@@ -9,37 +9,35 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
+from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from websockets.frames import Frame
-from websockets.protocol import State
 
 from okno.asgi import Application, json_response
 from okno.errors import NotFound, OknoError
+from okno.graph.gate import Gate
 from okno.graph.http import graphql_routes
-from okno.identity.http import identity_routes
-from okno.processes import stop_asked
+from okno.graph.subscriptions.live import LiveLimits
+from okno.identity.http import SessionMiddleware, find_actor, identity_routes
+from okno.limits.service import RequestLimits
+from okno.processes import on_hangup, stop_asked
+from okno.protocols import SocketProtocol, http_protocol
 from okno.settings import Settings
 from okno.wiring import Services, open_services
 
 _CHECK_SECONDS = 2.0
-_LAST_WORDS_SECONDS = 2.0
-_MOST_PIECES = 1_000
-# Looked at twice: who took nothing from one look to the next is let go
-_STALLED_SECONDS = 10.0
+_DETAILS = frozenset({"sources.read", "audit.read"})
 
 
 def create_app(services: Services) -> Application:
     """The ASGI application over services that are open already."""
     routes: list[BaseRoute] = [
         Route("/livez", _alive),
-        Route("/readyz", _readiness(services)),
+        readiness_route(services),
         *identity_routes(services.identity),
         *graphql_routes(
             services.graph,
@@ -48,16 +46,24 @@ def create_app(services: Services) -> Application:
             frontend_dir=services.settings.frontend_dir,
             limits=services.settings.graphql,
             browsers_are_free=services.settings.mode == "development",
+            live_limits=LiveLimits(messages_per_minute=services.settings.limits.socket_messages_per_minute),
         ),
     ]
     if (services.settings.frontend_dir / "index.html").exists():
         routes += _frontend_routes(services.settings.frontend_dir)
-    return application(routes, services.settings)
+    return application(routes, services.settings, limits=services.limits)
 
 
-def application(routes: Sequence[BaseRoute], settings: Settings) -> Application:
+def application(
+    routes: Sequence[BaseRoute], settings: Settings, *, limits: RequestLimits | None = None
+) -> Application:
     """The routes with what stands around them in a deployment."""
-    return Application(routes, https=settings.public_url.startswith("https://"))
+    return Application(
+        routes,
+        https=settings.public_url.startswith("https://"),
+        limits=limits,
+        body_bytes=settings.http.body_bytes,
+    )
 
 
 def spare_collector() -> None:
@@ -86,73 +92,18 @@ class Server(uvicorn.Server):
         return contextlib.nullcontext()
 
 
-class SocketProtocol(WebSocketsSansIOProtocol):
-    """Lets go of a client that does not take what it was sent: to close a connection politely is to wait until it does."""
-
-    def on_task_complete(self, task: asyncio.Task[None]) -> None:
-        super().on_task_complete(task)
-        self.loop.call_later(_LAST_WORDS_SECONDS, self.transport.abort)
-
-    def handle_cont(self, event: Frame) -> None:
-        """A message in so many pieces is none: empty ones count against no limit of size, and each is kept."""
-        if len(self.frames) < _MOST_PIECES:
-            super().handle_cont(event)
-        else:
-            self.transport.abort()
-
-    def handle_ping(self) -> None:
-        """Answers unless the client leaves the answers lying: they would pile up for as long as it sends (RFC 6455, section
-        5.5.3, lets pings be passed over)."""
-        if self.writable.is_set() or self.conn.state is not State.OPEN:
-            super().handle_ping()
-        else:
-            self.conn.data_to_send()
-
-
-class HttpProtocol(HttpToolsProtocol):
-    """Lets go of a client that takes nothing of what was written to it: asyncio closes a connection only once all is gone,
-    so that each answer that nobody reads would keep its socket and its buffer for ever."""
-
-    _next_look: asyncio.TimerHandle | None = None
-
-    def pause_writing(self) -> None:
-        super().pause_writing()
-        self._look_later(None)
-
-    def resume_writing(self) -> None:
-        self._look_no_more()
-        super().resume_writing()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._look_no_more()
-        super().connection_lost(exc)
-
-    def _look_later(self, before: int | None) -> None:
-        self._next_look = self.loop.call_later(_STALLED_SECONDS, self._look, before)
-
-    def _look_no_more(self) -> None:
-        if self._next_look is not None:
-            self._next_look.cancel()
-
-    def _look(self, before: int | None) -> None:
-        left = self.transport.get_write_buffer_size()
-        if before is not None and left >= before:
-            self.transport.abort()
-        else:
-            self._look_later(left)
-
-
 def server_config(app: ASGIApp, settings: Settings, *, port: int) -> uvicorn.Config:
     """How uvicorn serves the API; port 0 takes a free one."""
     return uvicorn.Config(
         app,
         host=settings.http.host,
         port=port,
-        http=HttpProtocol,
+        http=http_protocol(settings.http, https=settings.public_url.startswith("https://")),
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=settings.mode == "production",
+        # uvicorn would trust this machine, and then anybody's X-Forwarded-For before that of a proxy here; see okno.limits.address
+        proxy_headers=False,
         ws=SocketProtocol,
         ws_max_size=settings.graphql.body_bytes,
         # it would keep some 30 kB for each connection, and most messages are small
@@ -162,11 +113,17 @@ def server_config(app: ASGIApp, settings: Settings, *, port: int) -> uvicorn.Con
 
 
 async def serve(settings: Settings) -> None:
-    """Serves until SIGTERM."""
+    """Serves until SIGTERM.
+
+    Raises:
+        ConfigurationError: production would be served by plain http.
+    """
+    settings.check_serving()
     stop = stop_asked()
     async with open_services(settings, application_name="okno-api") as services:
         server = Server(server_config(create_app(services), settings, port=settings.http.port))
         services.feed.start()
+        on_hangup(services.policy.ask_to_look)
         stopping = asyncio.create_task(_stop(server, services, stop))
         try:
             await server.serve()
@@ -186,9 +143,18 @@ async def _alive(request: Request) -> Response:
     return Response(status_code=204)
 
 
+def readiness_route(services: Services) -> Route:
+    """`/readyz`, which anybody may ask, and which tells some of them more."""
+    known = Middleware(SessionMiddleware, identity=services.identity)
+    return Route("/readyz", _readiness(services), middleware=[known])
+
+
 def _readiness(services: Services) -> Callable[[Request], Awaitable[Response]]:
     async def ready(request: Request) -> Response:
-        """200 once a request could be served: the database answers, the journal writes, the people are indexed once."""
+        """200 once a request could be served: the database answers, the journal writes, the people are indexed once.
+
+        How many people there are and what the second place of checkpoints says is told to those alone who see it in Okno.
+        """
         checks: dict[str, str] = {}
         index: dict[str, Any] | None = None
         for name, check in (("database", services.db.ping), ("journal", services.journal.ping)):
@@ -205,10 +171,32 @@ def _readiness(services: Services) -> Callable[[Request], Awaitable[Response]]:
             except OknoError as error:
                 checks["index"] = error.code
         is_ready = all(value == "ok" for value in checks.values())
-        body = {"ready": is_ready, "checks": checks, "index": index}
+        # told and not judged: the journal works without its second place, which catches up
+        sink = await services.journal.sink_detail()
+        may = _permissions(services, request)
+        body = {
+            "ready": is_ready,
+            "checks": checks,
+            "index": index if "sources.read" in may else None,
+            "sink": sink if sink is None or "audit.read" in may else {"state": sink["state"]},
+        }
         return json_response(body, 200 if is_ready else 503)
 
     return ready
+
+
+def _permissions(services: Services, request: Request) -> frozenset[str]:
+    """The pages that open to who asks. Development signs in anybody as anybody, and `okno up` reads there how far it is."""
+    if services.settings.mode == "development":
+        return _DETAILS
+    try:
+        actor = find_actor(request)
+    except OknoError:  # a credential that is none, or too many of them: as without one
+        return frozenset()
+    if actor is None:
+        return frozenset()
+    gate = Gate(services.policy.get(), actor)
+    return frozenset(page for page in _DETAILS if gate.may_use(page))
 
 
 def _frontend_routes(directory: Path) -> list[BaseRoute]:

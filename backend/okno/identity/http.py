@@ -1,8 +1,8 @@
 """HTTP of identity: the routes under /auth/, and how every other endpoint learns who asks."""
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from starlette.middleware import Middleware
@@ -13,10 +13,22 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from okno.errors import InvalidInput, OknoError, Unauthenticated
 from okno.identity.browser import CsrfRefused, safe_path
+from okno.identity.credentials import digest
 from okno.identity.model import Actor
 from okno.identity.service import CALLBACK_PATH, DEVELOPMENT, OIDC, Authentication, Identity, SignedIn
+from okno.limits.address import UNKNOWN
+from okno.limits.service import Asking
 
-__all__ = ["CsrfRefused", "SessionMiddleware", "find_actor", "get_actor", "identity_routes"]
+__all__ = [
+    "CsrfRefused",
+    "SessionMiddleware",
+    "authenticated",
+    "find_actor",
+    "get_actor",
+    "identity_routes",
+]
+
+Authenticated = TypeVar("Authenticated", Authentication | None, Actor | None)
 
 _LARGEST_BODY = 4096
 _STATE = "okno.authentication"
@@ -41,10 +53,16 @@ class SessionMiddleware:
             return
         authorization = _authorization(scope)
         found: Authentication | OknoError | None
+        asking = Asking.find(scope)
         try:
             # an Authorization header wins over a cookie, which then need not be read
             cookies = {} if authorization else Request(scope).cookies
-            found = await self._identity.authenticate_session(cookies, authorization)
+            if asking is None:
+                found = await self._identity.authenticate_session(cookies, authorization)
+            else:
+                found = await authenticated(
+                    self._identity.authenticate_session(cookies, authorization), authorization, asking
+                )
         except OknoError as error:
             found = error
         scope["state"][_STATE] = (found, self._browser)
@@ -70,6 +88,35 @@ class SessionMiddleware:
         carrier = Response()
         self._browser.cookies.set_session(carrier, value)
         message["headers"] = [*message["headers"], *(h for h in carrier.raw_headers if h[0] == b"set-cookie")]
+
+
+async def authenticated(
+    authenticating: Coroutine[Any, Any, Authenticated], authorization: str | None, asking: Asking
+) -> Authenticated:
+    """Who it is, counted: each token that is none, and each request of whoever it is.
+
+    Raises:
+        RateLimited: too many of either. Of a token nothing was looked up.
+        OknoError: what authenticating raises.
+    """
+    limits, address = asking.limits, asking.address
+    token = digest(authorization) if authorization else None
+    try:
+        if token is not None:
+            limits.show_token(address, token)
+        found = await authenticating
+    except Unauthenticated:
+        if token is not None and (waiting := limits.token_was_bad(address, token)) is not None:
+            await waiting
+        raise
+    finally:
+        authenticating.close()
+    if token is not None:
+        limits.token_was_good(address, token)
+    actor = found.actor if isinstance(found, Authentication) else found
+    if actor is not None and (waiting := limits.act(actor.kind, actor.id)) is not None:
+        await waiting
+    return found
 
 
 def _authorization(scope: Scope) -> str | None:
@@ -119,6 +166,7 @@ def identity_routes(identity: Identity) -> list[Route]:
     table: list[tuple[str, _Endpoint, str]] = [
         ("/auth/session", endpoints.session, "GET"),
         ("/auth/sign-out", endpoints.sign_out, "POST"),
+        ("/auth/sign-out-everywhere", endpoints.sign_out_everywhere, "POST"),
         ("/auth/team", endpoints.choose_team, "POST"),
     ]
     if DEVELOPMENT in identity.methods:
@@ -166,8 +214,16 @@ class _Endpoints:
 
     async def development(self, request: Request) -> Response:
         self._browser.check_origin(request.headers)
-        login = await _read_text(request, "login")
-        return self._signed_in(await self._identity.dev_sign_in(login, replaces=self._cookie(request)))
+        body = await _read_object(request)
+        address = await _counted_sign_in(request)
+        return self._signed_in(
+            await self._identity.dev_sign_in(
+                _text(body, "login"),
+                replaces=self._cookie(request),
+                address=address,
+                second_factor=body.get("secondFactor") is True,
+            )
+        )
 
     async def choose_team(self, request: Request) -> Response:
         actor = get_actor(request)
@@ -184,8 +240,23 @@ class _Endpoints:
         self._browser.cookies.clear_session(response)
         return response
 
+    async def sign_out_everywhere(self, request: Request) -> Response:
+        actor = get_actor(request)
+        await self._identity.sign_out_everywhere(actor)
+        response = self._session_answer(None)
+        self._browser.cookies.clear_session(response)
+        return response
+
     async def oidc_start(self, request: Request) -> Response:
-        url, attempt = await self._identity.oidc_start(safe_path(request.query_params.get("next")))
+        step_up = None
+        if request.query_params.get("step_up") == "1":
+            try:
+                step_up = find_actor(request)
+            except Unauthenticated:  # the session ended meanwhile: an ordinary sign-in
+                step_up = None
+        await _counted_sign_in(request)
+        next_path = safe_path(request.query_params.get("next"))
+        url, attempt = await self._identity.oidc_start(next_path, step_up=step_up)
         response = RedirectResponse(url, status_code=303)
         self._browser.cookies.set_attempt(response, attempt)
         return response
@@ -195,7 +266,10 @@ class _Endpoints:
         attempt = request.cookies.get(self._browser.cookies.attempt_name)
         try:
             signed_in, next_path = await self._identity.oidc_finish(
-                attempt, request.query_params, replaces=self._cookie(request)
+                attempt,
+                request.query_params,
+                replaces=self._cookie(request),
+                address=await _counted_sign_in(request),
             )
         except OknoError as error:
             response = self._callback_failed(request, error)
@@ -227,6 +301,7 @@ class _Endpoints:
             "displayName": actor.display_name if actor else None,
             "login": actor.login if actor else None,
             "team": actor.team if actor else None,
+            "secondFactor": actor is not None and "second_factor" in actor.rights.facts,
             "teams": [
                 {"id": team.id, "title": team.title.texts}
                 for team_id in (actor.teams if actor else ())
@@ -236,12 +311,36 @@ class _Endpoints:
         return JSONResponse(answer)
 
 
+async def _counted_sign_in(request: Request) -> str:
+    """The address from which somebody wants to sign in.
+
+    Raises:
+        RateLimited: too many from there.
+    """
+    asking = Asking.find(request.scope)
+    if asking is None:
+        return UNKNOWN
+    waiting = asking.limits.sign_in(asking.address)
+    if waiting is not None:
+        await waiting
+    return asking.address
+
+
 async def _read_text(request: Request, key: str) -> str:
     """The text under `key` of a small JSON object.
 
     Raises:
-        InvalidInput: the body is too large, no JSON object, or has no such text. JSON alone is accepted, because a
-            page of another origin can send forms without being asked, but not JSON.
+        InvalidInput: see `_read_object`; or it has no such text.
+    """
+    return _text(await _read_object(request), key)
+
+
+async def _read_object(request: Request) -> Mapping[str, Any]:
+    """A small JSON object; an empty one for any other JSON.
+
+    Raises:
+        InvalidInput: the body is too large or is not declared JSON. JSON alone is accepted, because a page of another
+            origin can send forms without being asked, but not JSON.
     """
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise InvalidInput("The body has to be JSON, with Content-Type: application/json.")
@@ -254,7 +353,11 @@ async def _read_text(request: Request, key: str) -> str:
         value = json.loads(body)
     except (ValueError, RecursionError):
         value = None
-    text = value.get(key) if isinstance(value, Mapping) else None
+    return value if isinstance(value, Mapping) else {}
+
+
+def _text(body: Mapping[str, Any], key: str) -> str:
+    text = body.get(key)
     if not isinstance(text, str) or not 0 < len(text) <= 200 or not text.isprintable():
         raise InvalidInput(f'The body has to be {{"{key}": "…"}}.', field=key)
     return text
@@ -278,4 +381,9 @@ def _error(error: OknoError) -> Response:
     message = (
         error.message if error.http_status < 500 or error.http_status == 503 else "Something went wrong here."
     )
-    return JSONResponse({"code": error.code, "message": message}, status_code=error.http_status)
+    seconds = error.told.get("retryAfterSeconds")
+    return JSONResponse(
+        {"code": error.code, "message": message, **error.told},
+        status_code=error.http_status,
+        headers=None if seconds is None else {"Retry-After": str(seconds)},
+    )

@@ -1,6 +1,6 @@
 """The values of identity that other domains see: who acts, and which employee that is."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 from uuid import UUID, uuid5
 
@@ -34,3 +34,11 @@ class Actor:
     csrf_token: str | None = field(default=None, repr=False)
     team: str | None = None
     teams: tuple[str, ...] = ()
+
+    @property
+    def stepped_up(self) -> Rights | None:
+        """The rights that proving a second factor would give. None for who has proven one, and for a token, which cannot."""
+        facts = self.rights.facts
+        if "session" not in facts or "second_factor" in facts:
+            return None
+        return replace(self.rights, facts=facts | {"second_factor"})

@@ -4,13 +4,14 @@ The one secret of an attempt stays in the browser's cookie; state, nonce and PKC
 of it is stored here. Authlib builds requests and checks claims, joserfc the signature, httpx carries.
 """
 
+import asyncio
 import base64
 import binascii
 import hmac
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote_plus, urlsplit
 
@@ -26,11 +27,20 @@ from joserfc.jwk import KeySet
 from okno.clock import Clock
 from okno.errors import ConfigurationError, OknoError, Unavailable
 from okno.identity.credentials import derive, new_secret
+from okno.identity.guarded import GuardedTransport
+from okno.network import PRIVATE, NetworkGuard
 from okno.settings import OidcSettings
 
 ATTEMPT_LIFETIME = timedelta(minutes=10)
 TIMEOUT_SECONDS = 5.0
+# Of a whole answer, which may come in many pieces, each of them in time
+ANSWER_SECONDS = 10.0
+# The largest providers' keys and metadata have some 20 kB
+_ANSWER_BYTES = 1024 * 1024
+_PIECE_BYTES = 65_536
 CLOCK_SKEW_SECONDS = 60
+# Nothing older can be fresh by any setting, nor is every number a moment
+_OLDEST_PROOF_SECONDS = 86_400.0
 _METADATA_SECONDS = 3600.0
 # Public-key signatures only: `none` and HS256 would let anybody, or any holder of the client secret, sign.
 _ALGORITHMS = [
@@ -115,6 +125,7 @@ class ProvidedPerson:
     login: str
     display_name: str
     groups: tuple[str, ...]
+    second_factor_at: datetime | None = None
 
 
 class OidcProvider:
@@ -128,6 +139,7 @@ class OidcProvider:
         clock: Clock,
         *,
         plain_http: bool = False,
+        network: NetworkGuard = PRIVATE,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         issuer = urlsplit(settings.issuer)
@@ -139,7 +151,14 @@ class OidcProvider:
         self._secret = client_secret
         self._redirect_uri = redirect_uri
         self._clock = clock
-        self._http = httpx.AsyncClient(timeout=TIMEOUT_SECONDS, transport=transport, follow_redirects=False)
+        network.check_url(settings.issuer, ("https", "http"), what="identity.oidc.issuer")
+        self._http = httpx.AsyncClient(
+            timeout=TIMEOUT_SECONDS,
+            transport=transport or GuardedTransport(network),
+            follow_redirects=False,
+            # what is packed small unpacks to any size at once
+            headers={"Accept-Encoding": "identity"},
+        )
         self._metadata: Mapping[str, Any] | None = None
         self._keys: KeySet | None = None
         self._metadata_at = 0.0
@@ -148,13 +167,22 @@ class OidcProvider:
     async def close(self) -> None:
         await self._http.aclose()
 
-    async def authorization_url(self, attempt: Attempt) -> str:
+    async def authorization_url(self, attempt: Attempt, *, step_up: str | None = None) -> str:
         """Where the browser has to go.
+
+        Args:
+            step_up: the login of who is signed in and has to prove a second factor now. The provider may not answer from
+                a session of its own (max_age=0, OpenID Connect Core, section 3.1.2.1).
 
         Raises:
             Unavailable: the provider does not tell its addresses.
         """
         metadata = await self._load_metadata()
+        fresh = {}
+        if step_up is not None:
+            fresh = {"max_age": "0", "login_hint": step_up}
+            if self._settings.second_factor_acr:
+                fresh["acr_values"] = " ".join(self._settings.second_factor_acr)
         url = prepare_grant_uri(
             metadata["authorization_endpoint"],
             client_id=self._settings.client_id,
@@ -165,6 +193,7 @@ class OidcProvider:
             nonce=attempt.nonce,
             code_challenge=create_s256_code_challenge(attempt.code_verifier),
             code_challenge_method="S256",
+            **fresh,
         )
         return str(url)
 
@@ -218,7 +247,32 @@ class OidcProvider:
             )
         name = claims.get("name")
         display_name = name.strip()[:200] if isinstance(name, str) and name.strip() else login
-        return ProvidedPerson(self._settings.issuer, claims["sub"], login, display_name, tuple(groups))
+        return ProvidedPerson(
+            self._settings.issuer,
+            claims["sub"],
+            login,
+            display_name,
+            tuple(groups),
+            self._second_factor_at(claims),
+        )
+
+    def _second_factor_at(self, claims: Mapping[str, Any]) -> datetime | None:
+        """When the second factor was proven, if the provider says both that and when.
+
+        Without `auth_time` it may have been proven days ago, in the provider's own session: that counts as never.
+        """
+        methods, context, at = claims.get("amr"), claims.get("acr"), claims.get("auth_time")
+        proven = (
+            isinstance(methods, list)
+            and any(method in self._settings.second_factor_amr for method in methods)
+        ) or (isinstance(context, str) and context in self._settings.second_factor_acr)
+        if not proven or not isinstance(at, int | float) or isinstance(at, bool):
+            return None
+        now = self._clock.now()
+        ahead = at - now.timestamp()
+        if not -_OLDEST_PROOF_SECONDS < ahead <= CLOCK_SKEW_SECONDS:
+            return None
+        return min(datetime.fromtimestamp(at, UTC), now)
 
     async def _exchange(self, metadata: Mapping[str, Any], code: str, attempt: Attempt) -> Mapping[str, Any]:
         body = prepare_token_request(
@@ -312,8 +366,21 @@ class OidcProvider:
                 raise ConfigurationError(
                     "The provider calls itself otherwise than identity.oidc.issuer says; copy its issuer exactly."
                 )
+            for key in (*needed, "userinfo_endpoint"):
+                self._check_named(key, metadata.get(key))
             self._metadata, self._metadata_at = metadata, now
         return self._metadata
+
+    def _check_named(self, key: str, address: Any) -> None:
+        """An address that the provider names may be anywhere, as those of the large ones are, but not less protected than
+        its issuer: secrets and tokens go there."""
+        if address is None:
+            return
+        scheme = urlsplit(address).scheme if isinstance(address, str) else ""
+        if scheme not in ("https", urlsplit(self._settings.issuer).scheme):
+            raise ConfigurationError(
+                f"The provider's {key} has to start with https://; that is a fault of the provider's settings."
+            )
 
     async def _load_keys(self, metadata: Mapping[str, Any], *, fresh: bool = False) -> KeySet:
         now = self._clock.monotonic()
@@ -329,10 +396,20 @@ class OidcProvider:
         return self._keys
 
     async def _send(self, method: str, url: str, **request: Any) -> httpx.Response:
+        """The answer with a body that is no larger and took no longer than an answer of a provider may."""
+        body = b""
         try:
-            return await self._http.request(method, url, **request)
+            async with (
+                asyncio.timeout(ANSWER_SECONDS),
+                self._http.stream(method, url, **request) as response,
+            ):
+                async for piece in response.aiter_bytes(_PIECE_BYTES):
+                    body += piece
+                    if len(body) > _ANSWER_BYTES:
+                        raise _unavailable()
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             raise _unavailable() from error
+        return httpx.Response(response.status_code, content=body)
 
 
 def _unavailable() -> Unavailable:
@@ -344,7 +421,7 @@ def _unavailable() -> Unavailable:
 def _json(response: httpx.Response) -> dict[str, Any]:
     try:
         value = response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
         raise _unavailable()

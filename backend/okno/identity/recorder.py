@@ -1,19 +1,40 @@
 """What identity asks of the journal. What cannot be recorded does not happen."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 from okno.audit.service import SYSTEM, ActorRef, Event, Journal, Outcome, SubjectRef
 from okno.identity.model import Actor
 
+T = TypeVar("T")
+
+# Statements in the database session that it is given
+LocalEffect = Callable[[Any], Awaitable[T]]
+
+
+class Commit(Protocol):
+    """Runs an effect, commits it, and gives what it gave."""
+
+    async def __call__(self, effect: LocalEffect[T]) -> T: ...
+
 
 class Recorder(Protocol):
     """The journal, as identity sees it."""
 
-    async def event(self, event_type: str, actor: Actor | None, detail: Mapping[str, Any]) -> None:
+    async def event(
+        self,
+        event_type: str,
+        actor: Actor | None,
+        detail: Mapping[str, Any],
+        *,
+        effect: LocalEffect[object] | None = None,
+    ) -> None:
         """One record, durable when this returns.
+
+        Args:
+            effect: what is recorded, committed together with its record or not at all.
 
         Raises:
             Unavailable: it could not be written.
@@ -21,8 +42,11 @@ class Recorder(Protocol):
 
     def command(
         self, event_type: str, *, holder: tuple[str, UUID, str], detail: Mapping[str, Any]
-    ) -> AbstractAsyncContextManager[None]:
-        """The intent before the body, the outcome after it. `holder` is kind, id and name of whom a token is for."""
+    ) -> AbstractAsyncContextManager[Commit]:
+        """The intent before the body, the outcome after it. `holder` is kind, id and name of whom a token is for.
+
+        The body is given what commits a local effect together with the outcome.
+        """
 
 
 class JournalRecorder:
@@ -31,15 +55,35 @@ class JournalRecorder:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
 
-    async def event(self, event_type: str, actor: Actor | None, detail: Mapping[str, Any]) -> None:
-        who = None if actor is None else ActorRef(actor.id, actor.kind, actor.login, actor.display_name)
+    async def event(
+        self,
+        event_type: str,
+        actor: Actor | None,
+        detail: Mapping[str, Any],
+        *,
+        effect: LocalEffect[object] | None = None,
+    ) -> None:
+        who = (
+            None
+            if actor is None
+            else ActorRef(actor.id, actor.kind, actor.login, actor.display_name, actor.team)
+        )
         outcome = Outcome.FAILED if event_type == "session.failed" else Outcome.SUCCEEDED
-        await self._journal.record(Event(event_type, who, detail=detail, outcome=outcome))
+        event = Event(event_type, who, detail=detail, outcome=outcome)
+        if effect is None:
+            await self._journal.record(event)
+            return
+
+        async def done(session: Any) -> Event:
+            await effect(session)
+            return event
+
+        await self._journal.record_with(done)
 
     @asynccontextmanager
     async def command(
         self, event_type: str, *, holder: tuple[str, UUID, str], detail: Mapping[str, Any]
-    ) -> AsyncIterator[None]:
+    ) -> AsyncIterator[Commit]:
         kind, holder_id, name = holder
         async with self._journal.command(
             actor=SYSTEM,
@@ -50,5 +94,6 @@ class JournalRecorder:
             policy_version=None,
             rule=None,
         ) as command:
-            yield
-            command.succeeded()
+            yield command.commit
+            if not command.is_written:
+                command.succeeded()

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 from okno.clock import Clock
@@ -18,6 +19,10 @@ from okno.identity.recorder import Recorder
 from okno.identity.sessions import Authentication, Replayed, Sessions
 from okno.identity.teams import DemoPerson, Teams
 from okno.identity.tokens import IssuedToken
+from okno.limits.address import UNKNOWN
+from okno.limits.attempts import Attempts, Held, TooManyAttempts
+from okno.network import NetworkGuard
+from okno.policy.service import Incompatible
 from okno.settings import Settings, read_secret
 from okno.storage.engine import Database
 
@@ -28,6 +33,8 @@ CALLBACK_PATH = "/auth/oidc/callback"
 
 # The id of the employee with this login, or None while the index of people does not know the login.
 FindEmployee = Callable[[str], Awaitable[UUID | None]]
+# The pairs of roles that nobody may hold together, as the policy in force has them.
+ListIncompatible = Callable[[], Sequence[Incompatible]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +59,11 @@ class Identity:
         oidc: OidcProvider | None = None,
         find_employee: FindEmployee | None = None,
         known_scopes: Collection[str] | None = None,
+        incompatible: ListIncompatible = tuple,
+        attempts: Attempts | None = None,
     ) -> None:
         self.teams = teams
+        self._attempts = attempts
         self.browser = Browser(settings)
         self._db = db
         self._clock = clock
@@ -62,7 +72,13 @@ class Identity:
         self._oidc = oidc
         self._find_employee = find_employee
         self._known_scopes = known_scopes
-        self._actors = Actors(teams, development=self._development)
+        self._actors = Actors(
+            teams,
+            clock,
+            development=self._development,
+            second_factor=timedelta(minutes=settings.identity.second_factor_minutes),
+            incompatible=incompatible,
+        )
         self._sessions = Sessions(db, clock, settings.identity, self._actors.of_session)
         self._tokens = tokens.Tokens(db, clock, self._actors.of_token)
 
@@ -78,14 +94,23 @@ class Identity:
         known_widgets: Collection[str] | None = None,
         known_scopes: Collection[str] | None = None,
         find_employee: FindEmployee | None = None,
+        incompatible: ListIncompatible = tuple,
+        attempts: Attempts | None = None,
     ) -> "Identity":
         """Identity as the deployment configures it.
+
+        Args:
+            attempts: counts failed sign-ins; without it nobody is made to wait.
+            incompatible: the roles that the policy, as it is now, lets nobody hold together.
 
         Raises:
             ConfigurationError: a team's file or the provider's settings are wrong.
         """
         teams = Teams.load(
-            settings.config_dir / "roles", known_roles=known_roles, known_widgets=known_widgets
+            settings.config_dir / "roles",
+            known_roles=known_roles,
+            known_widgets=known_widgets,
+            incompatible=incompatible(),
         )
         oidc = None
         if (provider := settings.identity.oidc) is not None:
@@ -95,6 +120,7 @@ class Identity:
                 settings.public_url.rstrip("/") + CALLBACK_PATH,
                 clock,
                 plain_http=settings.mode == DEVELOPMENT,
+                network=NetworkGuard(settings.allowed_networks),
             )
         return cls(
             db,
@@ -105,6 +131,8 @@ class Identity:
             oidc=oidc,
             find_employee=find_employee,
             known_scopes=known_scopes,
+            incompatible=incompatible,
+            attempts=attempts,
         )
 
     async def close(self) -> None:
@@ -182,37 +210,61 @@ class Identity:
         """Those whom the development sign-in knows; nobody in production."""
         return self.teams.list_demo_people() if self._development else ()
 
-    async def dev_sign_in(self, login: str, *, replaces: str | None = None) -> SignedIn:
+    async def dev_sign_in(
+        self,
+        login: str,
+        *,
+        replaces: str | None = None,
+        second_factor: bool = False,
+        address: str = UNKNOWN,
+    ) -> SignedIn:
         """Signs in as a demo person, without any proof.
 
         Args:
+            second_factor: whether to take a second factor for proven, as unproven as the person.
             replaces: the cookie that the browser already has; its session ends.
 
         Raises:
             SignInRefused: there is no such demo person, or this is production.
             Unavailable: it could not be recorded.
         """
+        await self._check_attempts(login, address)
         person = self.teams.find_demo_person(login) if self._development else None
         if person is None:
             refusal = SignInRefused(
                 "UNKNOWN_LOGIN", "No demo person has this login; `okno token people` lists them."
             )
-            raise await self._refused(DEVELOPMENT, refusal, login)
+            raise await self._refused(DEVELOPMENT, refusal, login, address)
         account, stored = await self._ensure_demo_account(person)
-        return await self._start(account, stored, method=DEVELOPMENT, replaces=replaces)
+        if conflict := self._actors.find_conflict(self._actors.teams_of(account.login, stored)):
+            raise await self._refused(DEVELOPMENT, SignInRefused("DUTIES_CONFLICT", conflict), login, address)
+        await self._forget_attempts(login, address)
+        proven_at = self._clock.now() if second_factor else None
+        return await self._start(
+            account, stored, method=DEVELOPMENT, replaces=replaces, second_factor_at=proven_at
+        )
 
-    async def oidc_start(self, next_path: str) -> tuple[str, str]:
+    async def oidc_start(self, next_path: str, *, step_up: Actor | None = None) -> tuple[str, str]:
         """The provider's address for the browser, and the value of the attempt's cookie.
+
+        Args:
+            step_up: who is signed in already, and has to prove a second factor now.
 
         Raises:
             NotFound: no provider is configured.
             Unavailable: the provider does not answer.
         """
         attempt = Attempt.start(next_path, self._clock.now())
-        return await self._provider().authorization_url(attempt), attempt.cookie
+        login = step_up.login if step_up is not None else None
+        return await self._provider().authorization_url(attempt, step_up=login), attempt.cookie
 
     async def oidc_finish(
-        self, attempt_cookie: str | None, answer: Mapping[str, str], *, replaces: str | None = None
+        self,
+        attempt_cookie: str | None,
+        answer: Mapping[str, str],
+        *,
+        replaces: str | None = None,
+        address: str = UNKNOWN,
     ) -> tuple[SignedIn, str]:
         """Signs in whom the provider vouches for; also returns where the browser wanted to go.
 
@@ -226,20 +278,29 @@ class Identity:
         try:
             person = await provider.finish(attempt, answer)
             login = person.login
+            await self._check_attempts(login, address)
             found = await self._find_employee(login) if self._find_employee is not None else None
             team_ids = self.teams.of_groups(person.groups)
-            provisioned = await provision(self._db, person, team_ids, found, now=self._clock.now())
-            if isinstance(provisioned, SignInRefused):
-                raise provisioned
-            account, stored = provisioned
-            if not self._actors.teams_of(account.login, stored):
+            account, stored = await provision(
+                self._db, self._recorder, person, team_ids, found, now=self._clock.now()
+            )
+            teams = self._actors.teams_of(account.login, stored)
+            if not teams:
                 raise SignInRefused(
                     "NO_TEAM", "None of your groups makes you a member of a team. Ask your team lead."
                 )
+            if conflict := self._actors.find_conflict(teams):
+                raise SignInRefused("DUTIES_CONFLICT", conflict)
         except OknoError as error:
-            raise await self._refused(OIDC, error, login) from error
+            if isinstance(error, TooManyAttempts):
+                raise
+            raise await self._refused(OIDC, error, login, address) from error
+        await self._forget_attempts(person.login, address)
         assert attempt is not None, "finish refuses an absent attempt"
-        return await self._start(account, stored, method=OIDC, replaces=replaces), attempt.next_path
+        signed_in = await self._start(
+            account, stored, method=OIDC, replaces=replaces, second_factor_at=person.second_factor_at
+        )
+        return signed_in, attempt.next_path
 
     async def sign_out(self, actor: Actor) -> None:
         """Ends the actor's session.
@@ -248,6 +309,61 @@ class Identity:
             Unavailable: it could not be recorded; the session is still open.
         """
         await self._end(actor, reason="signed out")
+
+    async def sign_out_everywhere(self, actor: Actor) -> int:
+        """Ends all sessions of the person, this one too; how many there were.
+
+        Raises:
+            Unavailable: it could not be recorded; the sessions are still open.
+        """
+        ended, _ = await self._end_all(actor, actor.id, {}, tokens=False)
+        return ended
+
+    async def end_access(self, login: str, *, tokens: bool) -> tuple[int, int]:
+        """For administrators: ends all sessions of somebody, and revokes the tokens if asked; how many of each.
+
+        Raises:
+            NotFound: nobody has this login.
+        """
+        account, _ = await self._get_account(login)
+        return await self._end_all(
+            None, account.id, {"login": account.login, "tokens": tokens}, tokens=tokens
+        )
+
+    async def _end_all(
+        self, actor: Actor | None, account_id: UUID, told: Mapping[str, Any], *, tokens: bool
+    ) -> tuple[int, int]:
+        """Sessions, and tokens if asked, together with the record of it."""
+        ended = revoked = 0
+
+        async def effect(db: Any) -> None:
+            nonlocal ended, revoked
+            ended = await self._sessions.end_all(db, account_id)
+            revoked = await self._tokens.revoke_all(db, account_id) if tokens else 0
+
+        detail = {"account": str(account_id), **told}
+        await self._recorder.event("session.ended_all", actor, detail, effect=effect)
+        self._sessions.forget()
+        self._tokens.forget()
+        return ended, revoked
+
+    async def list_locks(self) -> Sequence[Held]:
+        """Who has to wait after failed sign-ins."""
+        return [] if self._attempts is None else await self._attempts.list_held()
+
+    async def unlock(self, *, login: str | None, address: str | None) -> int:
+        """For administrators: lets them sign in again at once; how many were kept waiting or counted."""
+        if self._attempts is None:
+            return 0
+        attempts, released = self._attempts, 0
+
+        async def effect(db: Any) -> None:
+            nonlocal released
+            released = await attempts.release_in(db, login=login, address=address)
+
+        detail = {"login": login, "address": address}
+        await self._recorder.event("session.unlocked", None, detail, effect=effect)
+        return released
 
     async def choose_team(self, actor: Actor, team_id: str) -> SignedIn:
         """Goes on as a member of another of the actor's teams, in a new session: rights change, so does the cookie.
@@ -264,6 +380,7 @@ class Identity:
             method=held.session.method,
             team_id=team_id,
             ends_at=held.session.ends_at,
+            second_factor_at=held.session.second_factor_at,
         )
         await self._end(actor, reason="chose another team")
         return signed_in
@@ -284,6 +401,8 @@ class Identity:
             raise InvalidInput(
                 f"{login} is a member of no team and could do nothing with a token.", field="as"
             )
+        if conflict := self._actors.find_conflict(self._actors.teams_of(account.login, stored)):
+            raise InvalidInput(f"{login} may not act: {conflict}", field="as")
         if team_id is not None and team_id not in teams:
             raise InvalidInput(f"{login} is no member of {team_id}, but of {', '.join(teams)}.", field="team")
         team = team_id or teams[0]
@@ -291,8 +410,10 @@ class Identity:
         detail = {"token": str(token_id), "team": team, "ttl_seconds": int(ttl.total_seconds())}
         async with self._recorder.command(
             "token.issued", holder=("Account", account.id, account.login), detail=detail
-        ):
-            token = await self._tokens.issue_to_person(token_id, account.id, team_id=team, ttl=ttl)
+        ) as commit:
+            token = await commit(
+                lambda db: self._tokens.issue_to_person(db, token_id, account.id, team_id=team, ttl=ttl)
+            )
         return IssuedToken(token_id, account.login, team, (), ttl, token)
 
     async def issue_service_token(self, name: str, scopes: Collection[str], ttl: timedelta) -> IssuedToken:
@@ -304,13 +425,19 @@ class Identity:
         tokens.check_service(name, scopes, self._known_scopes)
         tokens.check_ttl(ttl, tokens.LONGEST_SERVICE_TTL)
         async with self._db.transaction() as db:
-            service = await store.ensure_service(db, name, now=self._clock.now())
+            known = await store.find_service(db, name)
+        service_id = uuid4() if known is None else known.id
         token_id, granted = uuid4(), tuple(sorted(set(scopes)))
+
+        async def issue(db: Any) -> str:
+            service = await store.ensure_service(db, name, service_id, now=self._clock.now())
+            return await self._tokens.issue_to_service(db, token_id, service.id, scopes=granted, ttl=ttl)
+
         detail = {"token": str(token_id), "scopes": list(granted), "ttl_seconds": int(ttl.total_seconds())}
         async with self._recorder.command(
-            "token.issued", holder=("Service", service.id, name), detail=detail
-        ):
-            token = await self._tokens.issue_to_service(token_id, service.id, scopes=granted, ttl=ttl)
+            "token.issued", holder=("Service", service_id, name), detail=detail
+        ) as commit:
+            token = await commit(issue)
         return IssuedToken(token_id, name, None, granted, ttl, token)
 
     async def list_tokens(self) -> Sequence[tokens.TokenInfo]:
@@ -327,8 +454,10 @@ class Identity:
         detail = {"token": str(token_id)}
         async with self._recorder.command(
             "token.revoked", holder=("Token", token_id, info.holder), detail=detail
-        ):
-            return await self._tokens.revoke(token_id)
+        ) as commit:
+            revoked = await commit(lambda db: self._tokens.revoke(db, token_id))
+        self._tokens.forget()
+        return revoked
 
     async def delete_past_sessions(self) -> int:
         """For the worker: removes sessions that can never be used again."""
@@ -345,42 +474,77 @@ class Identity:
         replaces: str | None = None,
         team_id: str | None = None,
         ends_at: datetime | None = None,
+        second_factor_at: datetime | None = None,
     ) -> SignedIn:
-        session = self._sessions.prepare(account, method=method, team_id=team_id, ends_at=ends_at)
+        replaced, reason = await self._find_replaced(replaces)
+        if replaced is not None and replaced.id == account.id:
+            # Who signs in again, to prove a second factor say, goes on as a member of the same team
+            team_id = team_id or replaced.team
+        session = self._sessions.prepare(
+            account, method=method, team_id=team_id, ends_at=ends_at, second_factor_at=second_factor_at
+        )
         actor = self._actors.of_session(
             store.HeldSession(session.row, account, tuple(stored)), session.cookie
         )
-        if replaces is not None:
-            await self._end_replaced(replaces)
-        detail = {"session": str(session.row.id), "method": method, "team": actor.team}
-        await self._recorder.event("session.started", actor, detail)
-        await self._sessions.start(session)
+        if replaced is not None:
+            await self._end(replaced, reason=reason)
+        detail = {
+            "session": str(session.row.id),
+            "method": method,
+            "team": actor.team,
+            "second_factor": second_factor_at is not None,
+        }
+        await self._recorder.event(
+            "session.started", actor, detail, effect=lambda db: self._sessions.start(db, session)
+        )
         return SignedIn(actor, session.cookie.value)
 
     async def _end(self, actor: Actor, *, reason: str) -> None:
         if actor.session_id is None:
             return
+        session_id = actor.session_id
         await self._recorder.event(
-            "session.ended", actor, {"session": str(actor.session_id), "reason": reason}
+            "session.ended",
+            actor,
+            {"session": str(session_id), "reason": reason},
+            effect=lambda db: self._sessions.end(db, session_id),
         )
-        await self._sessions.end(actor.session_id)
+        self._sessions.forget()
 
-    async def _end_replaced(self, cookie: str) -> None:
-        """The browser signs in anew: what its cookie opened, if anything, is over."""
+    async def _find_replaced(self, cookie: str | None) -> tuple[Actor | None, str]:
+        """The browser signs in anew: what its cookie opens, if anything, is to end, and why."""
+        if cookie is None:
+            return None, ""
         try:
-            authentication = await self._sessions.authenticate(cookie, rotate=False)
+            return (await self._sessions.authenticate(cookie, rotate=False)).actor, "signed in again"
         except Replayed as replay:
-            await self._end(replay.actor, reason="replayed")
+            return replay.actor, "replayed"
         except Unauthenticated:
-            return
-        else:
-            await self._end(authentication.actor, reason="signed in again")
+            return None, ""
 
-    async def _refused(self, method: str, error: OknoError, login: str | None) -> OknoError:
-        """Records the failed sign-in and hands the error back, to be raised."""
+    async def _refused(
+        self, method: str, error: OknoError, login: str | None, address: str = UNKNOWN
+    ) -> OknoError:
+        """Records the failed sign-in, and the lock if it causes one, and hands the error back, to be raised."""
         detail = {"method": method, "code": error.code} | ({"login": login[:128]} if login else {})
         await self._recorder.event("session.failed", None, detail)
+        # Only what the person did wrong counts: that the provider or the database is away is no failure of a sign-in
+        if self._attempts is not None and login and isinstance(error, SignInRefused):
+            held = await self._attempts.failed(login, address)
+            if held is not None:
+                told = {"login": held.login, "address": address, "failures": held.failures}
+                await self._recorder.event(
+                    "session.locked", None, {**told, "until": held.free_at.isoformat(timespec="seconds")}
+                )
         return error
+
+    async def _check_attempts(self, login: str, address: str) -> None:
+        if self._attempts is not None:
+            await self._attempts.check(login, address)
+
+    async def _forget_attempts(self, login: str, address: str) -> None:
+        if self._attempts is not None:
+            await self._attempts.succeeded(login, address)
 
     def _provider(self) -> OidcProvider:
         if self._oidc is None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 from uuid import UUID, uuid4
 
 from okno.clock import Clock
@@ -122,12 +123,19 @@ class Sessions:
         self._recent: Recent[_Known] = Recent(clock)
 
     def prepare(
-        self, account: AccountRow, *, method: str, team_id: str | None = None, ends_at: datetime | None = None
+        self,
+        account: AccountRow,
+        *,
+        method: str,
+        team_id: str | None = None,
+        ends_at: datetime | None = None,
+        second_factor_at: datetime | None = None,
     ) -> PreparedSession:
         """A session that does not exist yet, so that it can be recorded before it does.
 
         Args:
             ends_at: the end of the session that this one continues; a new one lives its full lifetime.
+            second_factor_at: when a second factor was proven, if it was.
         """
         cookie = SessionCookie.new()
         now = self._clock.now()
@@ -142,12 +150,13 @@ class Sessions:
             started_at=now,
             last_seen_at=now,
             ends_at=ends_at or now + timedelta(seconds=self._settings.session_lifetime_seconds),
+            second_factor_at=second_factor_at,
         )
         return PreparedSession(row, cookie)
 
-    async def start(self, session: PreparedSession) -> None:
-        async with self._db.transaction() as db:
-            await store.add_session(db, session.row)
+    async def start(self, db: Any, session: PreparedSession) -> None:
+        """Adds the session, in the transaction that records it."""
+        await store.add_session(db, session.row)
 
     async def get(self, session_id: UUID) -> store.HeldSession:
         """
@@ -229,12 +238,17 @@ class Sessions:
             self._recent.put(key, known, generation=generation)
         return replace(known.actor, csrf_token=actor.csrf_token)
 
-    async def end(self, session_id: UUID) -> bool:
-        """Ends the session everywhere; other processes notice within two seconds."""
-        async with self._db.transaction() as db:
-            ended = await store.delete_session(db, session_id)
+    async def end(self, db: Any, session_id: UUID) -> bool:
+        """Ends the session, in the transaction that records it. `forget` it when that is committed."""
+        return await store.delete_session(db, session_id)
+
+    def forget(self) -> None:
+        """What has ended is refused by this process at once; other processes notice within two seconds."""
         self._recent.clear()
-        return ended
+
+    async def end_all(self, db: Any, account_id: UUID) -> int:
+        """Ends all sessions of the account, in the transaction that records it; how many there were. `forget` them then."""
+        return await store.delete_sessions_of(db, account_id)
 
     async def delete_past(self) -> int:
         """Removes sessions that expired; returns how many."""

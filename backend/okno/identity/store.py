@@ -101,6 +101,19 @@ async def delete_session(db: AsyncSession, session_id: UUID) -> bool:
     return await _changed(db, delete(SessionRow).where(SessionRow.id == session_id))
 
 
+async def delete_sessions_of(db: AsyncSession, account_id: UUID) -> int:
+    """Deletes all sessions of the account; how many there were."""
+    result = await db.execute(delete(SessionRow).where(SessionRow.account_id == account_id))
+    return cast(CursorResult[Any], result).rowcount
+
+
+async def revoke_tokens_of(db: AsyncSession, account_id: UUID, *, now: datetime) -> int:
+    """Revokes all tokens of the person that are not revoked yet; how many."""
+    mine = (TokenRow.account_id == account_id, TokenRow.revoked_at.is_(None))
+    result = await db.execute(update(TokenRow).where(*mine).values(revoked_at=now))
+    return cast(CursorResult[Any], result).rowcount
+
+
 async def delete_past_sessions(db: AsyncSession, *, now: datetime, idle_since: datetime) -> int:
     """Deletes the sessions that can never be used again."""
     past = or_(SessionRow.ends_at <= now, SessionRow.last_seen_at <= idle_since)
@@ -134,6 +147,18 @@ async def list_team_ids(db: AsyncSession, account_id: UUID) -> tuple[str, ...]:
     return tuple(await db.scalars(statement))
 
 
+async def list_memberships(db: AsyncSession) -> Sequence[tuple[AccountRow, str, str]]:
+    """Everybody who may act for a team: the account, the team's id, and by what one is a member, each once."""
+    statement = (
+        select(AccountRow, MembershipRow.team_id, func.min(MembershipRow.origin))
+        .join(MembershipRow, MembershipRow.account_id == AccountRow.id)
+        .where(AccountRow.disabled_at.is_(None))
+        .group_by(AccountRow.id, MembershipRow.team_id)
+        .order_by(MembershipRow.team_id, AccountRow.login)
+    )
+    return [(account, team, origin) for account, team, origin in (await db.execute(statement)).all()]
+
+
 async def replace_provider_teams(
     db: AsyncSession, account_id: UUID, team_ids: Collection[str], *, now: datetime
 ) -> None:
@@ -150,10 +175,25 @@ async def replace_provider_teams(
         )
 
 
-async def ensure_service(db: AsyncSession, name: str, *, now: datetime) -> ServiceRow:
+async def list_provider_teams(db: AsyncSession, account_id: UUID) -> list[str]:
+    """The memberships that come from the provider, sorted."""
+    found = await db.scalars(
+        select(MembershipRow.team_id).where(
+            MembershipRow.account_id == account_id, MembershipRow.origin == "provider"
+        )
+    )
+    return sorted(found)
+
+
+async def find_service(db: AsyncSession, name: str) -> ServiceRow | None:
+    return (await db.scalars(select(ServiceRow).where(ServiceRow.name == name))).one_or_none()
+
+
+async def ensure_service(db: AsyncSession, name: str, service_id: UUID, *, now: datetime) -> ServiceRow:
+    """The service of this name, made with this id if there is none yet."""
     await db.execute(
         insert(ServiceRow)
-        .values(id=uuid4(), name=name, created_at=now)
+        .values(id=service_id, name=name, created_at=now)
         .on_conflict_do_nothing(index_elements=["name"])
     )
     return (await db.scalars(select(ServiceRow).where(ServiceRow.name == name))).one()

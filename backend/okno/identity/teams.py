@@ -1,8 +1,9 @@
 """Teams and their rights, read from `config/roles/*.yaml`: one file per team, all problems told at once."""
 
 from collections import Counter
-from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
@@ -11,8 +12,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
 
 from okno.errors import ConfigurationError
+from okno.identity.hours import Hours
 from okno.identity.model import employee_uuid
-from okno.policy.service import Rights
+from okno.policy.service import Incompatible, Rights
 
 # Stands for every country; policies/roles.polar knows it by this name.
 ALL_COUNTRIES = "all"
@@ -50,12 +52,13 @@ class DemoMember(_Part):
 
 
 class Team(_Part):
-    """A team: what its members may do, in which countries, and who they are."""
+    """A team: what its members may do, in which countries and at which hours, and who they are."""
 
     id: _Slug
     title: Title
     roles: Annotated[list[_Role], Field(min_length=1)]
     countries: Annotated[list[_Country], Field(min_length=1)]
+    hours: Hours | None = None
     groups: list[_Text] = []
     card: Annotated[list[_Slug], Field(min_length=1)]
     members: list[DemoMember] = []
@@ -73,7 +76,7 @@ class Team(_Part):
         return value
 
     def rights(self, facts: Iterable[str]) -> Rights:
-        """The rights of a member who acts for this team; `facts` tell the way of signing in."""
+        """The rights of a member who acts for this team; `facts` tell how and when: see `okno.policy.model.FACTS`."""
         return Rights(
             roles=frozenset(self.roles),
             teams=frozenset({self.id}),
@@ -81,6 +84,11 @@ class Team(_Part):
             facts=frozenset(facts),
             scopes=frozenset(),
         )
+
+    def facts_at(self, now: datetime) -> frozenset[str]:
+        """What the time of the request makes true. A team without hours has no working hours."""
+        working = self.hours is not None and self.hours.include(now)
+        return frozenset({"working_hours"} if working else ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,12 +131,14 @@ class Teams:
         *,
         known_roles: Collection[str] | None = None,
         known_widgets: Collection[str] | None = None,
+        incompatible: Sequence[Incompatible] = (),
     ) -> "Teams":
         """Reads every `*.yaml` of the folder.
 
         Args:
             known_roles: the roles that the policy speaks of; any other is a problem. None skips the check.
             known_widgets: likewise the widgets a card may be made of.
+            incompatible: the roles that nobody may hold together, neither by one team nor, as a demo person, by several.
 
         Raises:
             ConfigurationError: lists every problem of every file, with file and key.
@@ -152,6 +162,7 @@ class Teams:
             problems += _unknown(file, "roles", team.roles, known_roles)
             problems += _unknown(file, "card", team.card, known_widgets)
         problems += _contradictions(teams)
+        problems += _conflicts(teams, incompatible)
         if not teams and not problems:
             problems.append(f"{directory}: holds no team; write one <team>.yaml there")
         if problems:
@@ -207,6 +218,32 @@ def _unknown(file: Path, key: str, values: Iterable[str], known: Collection[str]
         for value in values
         if value not in known
     ]
+
+
+def find_conflict(teams: Iterable[Team], incompatible: Sequence[Incompatible]) -> Incompatible | None:
+    """The first pair of roles that a member of all these teams would hold against the separation of duties."""
+    roles = {role for team in teams for role in team.roles}
+    return next((pair for pair in incompatible if pair.roles <= roles), None)
+
+
+def _conflicts(teams: Mapping[Path, Team], incompatible: Sequence[Incompatible]) -> list[str]:
+    problems = []
+    memberships: dict[str, list[Team]] = {}
+    for file, team in teams.items():
+        if pair := find_conflict([team], incompatible):
+            problems.append(f"{file}, key roles: {_told(pair)}")
+            continue
+        for member in team.members:
+            memberships.setdefault(member.login, []).append(team)
+    for login, found in memberships.items():
+        if pair := find_conflict(found, incompatible):
+            names = ", ".join(team.id for team in found)
+            problems.append(f"members of {names}: {login} is in all of them, and {_told(pair)}")
+    return problems
+
+
+def _told(pair: Incompatible) -> str:
+    return f"{' and '.join(sorted(pair.roles))} do not go together: {pair.why} ({pair.file}:{pair.line})"
 
 
 def _contradictions(teams: Mapping[Path, Team]) -> list[str]:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from okno.clock import Clock
@@ -108,18 +109,26 @@ class Tokens:
         self._actor_of = actor_of
         self._recent: Recent[KnownToken] = Recent(clock)
 
-    async def issue_to_person(self, token_id: UUID, account_id: UUID, *, team_id: str, ttl: timedelta) -> str:
-        """The token itself, which nobody can read again."""
-        return await self._issue(
-            PERSON_PREFIX, token_id, ttl=ttl, account_id=account_id, team_id=team_id, scopes=[]
-        )
-
-    async def issue_to_service(
-        self, token_id: UUID, service_id: UUID, *, scopes: Collection[str], ttl: timedelta
+    async def issue_to_person(
+        self, db: Any, token_id: UUID, account_id: UUID, *, team_id: str, ttl: timedelta
     ) -> str:
         """The token itself, which nobody can read again."""
         return await self._issue(
-            SERVICE_PREFIX, token_id, ttl=ttl, service_id=service_id, scopes=sorted(set(scopes))
+            db, PERSON_PREFIX, token_id, ttl=ttl, account_id=account_id, team_id=team_id, scopes=[]
+        )
+
+    async def issue_to_service(
+        self,
+        db: Any,
+        token_id: UUID,
+        service_id: UUID,
+        *,
+        scopes: Collection[str],
+        ttl: timedelta,
+    ) -> str:
+        """The token itself, which nobody can read again."""
+        return await self._issue(
+            db, SERVICE_PREFIX, token_id, ttl=ttl, service_id=service_id, scopes=sorted(set(scopes))
         )
 
     async def authenticate(self, token: str) -> Actor:
@@ -171,15 +180,21 @@ class Tokens:
             raise NotFound(f"No token has the id {token_id}; `okno token list` shows those that are valid")
         return _info(held)
 
-    async def revoke(self, token_id: UUID) -> bool:
-        """False when it was revoked before. This process refuses it at once, others within two seconds."""
-        async with self._db.transaction() as db:
-            revoked = await store.revoke_token(db, token_id, now=self._clock.now())
+    async def revoke(self, db: Any, token_id: UUID) -> bool:
+        """False when it was revoked before. `forget` it when that is committed."""
+        return await store.revoke_token(db, token_id, now=self._clock.now())
+
+    def forget(self) -> None:
+        """What was revoked is refused by this process at once; by others it is within two seconds."""
         self._recent.clear()
-        return revoked
+
+    async def revoke_all(self, db: Any, account_id: UUID) -> int:
+        """Revokes all tokens of the person, in the transaction that records it; how many. `forget` them then."""
+        return await store.revoke_tokens_of(db, account_id, now=self._clock.now())
 
     async def _issue(
         self,
+        db: Any,
         prefix: str,
         token_id: UUID,
         *,
@@ -201,8 +216,7 @@ class Tokens:
             created_at=now,
             expires_at=now + ttl,
         )
-        async with self._db.transaction() as db:
-            await store.add_token(db, row)
+        await store.add_token(db, row)
         return token
 
 
