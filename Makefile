@@ -21,7 +21,7 @@ NPM_CI := npm ci --no-audit --no-fund --no-update-notifier --loglevel=error
 TEST_PEERS := tests/peers/node_modules/.package-lock.json
 BENCH_PEERS := bench/peers/node_modules/.package-lock.json
 
-.PHONY: help run test check format bench frontend schema lock clean test-python test-frontend test-tools
+.PHONY: help run test check format bench frontend schema lock clean test-python test-frontend test-tools audit-deps
 
 help:
 	@echo "make run      installs, builds and starts Okno with its demo company; PORT=8000, OKNO_DATA_DIR=.okno"
@@ -29,6 +29,7 @@ help:
 	@echo "make check    format, lint, types, import rules, schema, migrations, manifests, policies: in seconds"
 	@echo "make format   formats and mends what the linters can mend"
 	@echo "make bench    measures, and prints ratios to limits of the same run"
+	@echo "make audit-deps  known vulnerabilities, licences and age of all that Okno stands on; 2 when nobody could be asked"
 	@echo "make schema   writes schema.graphql anew from the code"
 	@echo "make lock     pins Python's packages anew (needs uv)"
 
@@ -55,6 +56,9 @@ check: $(STAMPS)/python-dev $(NODE_MODULES)
 	@$(BIN)/okno check && echo "deployment    ok"
 	@node frontend/scripts/schema-changes.mjs >$(STAMPS)/schema-changes.log 2>&1 && echo "schema changes ok" || { cat $(STAMPS)/schema-changes.log; exit 1; }
 	@$(NPM) run --silent check && echo "front end     ok"
+
+audit-deps: $(STAMPS)/python-dev
+	@$(BIN)/python -W ignore -m tests.audit_deps
 
 format: $(STAMPS)/python-dev $(NODE_MODULES)
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix . && $(NPM) run --silent format

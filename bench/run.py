@@ -1,6 +1,6 @@
 """`make bench`: starts an Okno of its own, measures it against limits of the same run, prints tables.
 
-`python -m bench.run graphql` measures one part alone; the parts are stack (search and card), graphql and soak.
+`python -m bench.run graphql` measures one part alone; the parts are stack (search and card), graphql, policy and soak.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
-from bench import card, graph, search
+from bench import card, graph, journal, policy, search
 from bench.client import open_client
 from bench.report import Line, rates_table, table
 from bench.stack import running_stack
@@ -37,6 +37,18 @@ async def measure_graphql() -> None:
     print(f"\n{rates_table(rates)}\n\n{table(gate)}\n")
 
 
+async def measure_policy() -> None:
+    """A policy of 500 rules."""
+    print("Measuring: policy", flush=True)
+    print(f"\n{table(policy.measure())}\n")
+
+
+async def measure_journal() -> None:
+    """Pairs a second, and verification."""
+    print("Measuring: the journal", flush=True)
+    await journal.measure()
+
+
 async def measure_soak() -> None:
     """Memory over many requests, in a process that has done nothing else."""
     print("Measuring: memory", flush=True)
@@ -48,6 +60,8 @@ async def measure_soak() -> None:
 PARTS: Mapping[str, Callable[[], Coroutine[Any, Any, None]]] = {
     "stack": measure_stack,
     "graphql": measure_graphql,
+    "policy": measure_policy,
+    "journal": measure_journal,
     "soak": measure_soak,
 }
 

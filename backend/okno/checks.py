@@ -12,6 +12,7 @@ from okno.graph.trusted import TrustedDocuments
 from okno.identity.teams import Teams
 from okno.policy.model import PolicyError
 from okno.policy.service import Policy
+from okno.policy.witness import disagreements
 from okno.settings import Settings
 from okno.storage import migrate
 from okno.storage.embedded import EmbeddedPostgres
@@ -44,17 +45,19 @@ def run_checks(settings: Settings) -> list[str]:
 def _manifests(settings: Settings) -> Iterator[str]:
     graph, policy, manifests = read_graph(settings)
     widgets = read_widgets(settings.widgets_dir, graph, manifests, settings.graphql)
-    Teams.load(settings.config_dir / "roles", known_roles=policy.roles, known_widgets=widgets)
+    Teams.load(
+        settings.config_dir / "roles",
+        known_roles=policy.roles,
+        known_widgets=widgets,
+        incompatible=policy.incompatible,
+    )
     yield from ()
 
 
 def _policies(settings: Settings) -> Iterator[str]:
     names = schema_names(settings)
     policy = Policy.load(settings.policies_dir)
-    found = policy.check(
-        fields=names.fields, mutations=names.mutations, operations=names.operations, pages=names.pages
-    )
-    yield from (str(problem) for problem in found)
+    yield from (str(problem) for problem in (*policy.problems(names), *disagreements(policy)))
 
 
 def _schema(settings: Settings) -> Iterator[str]:

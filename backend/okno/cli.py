@@ -17,8 +17,13 @@ from okno.settings import Settings, load_settings
 
 # command -> (where its click object is made, what it is for)
 GROUPS: Mapping[str, tuple[str, str]] = {
+    "access": ("okno.commands:access", "Failed sign-ins, locks, and sessions."),
     "audit": ("okno.commands:audit", "Read and verify the journal."),
-    "policy": ("okno.commands:policy", "Check and explain the policy files."),
+    "privacy": ("okno.commands:privacy", "Export, erase and forget what is held about people."),
+    "policy": (
+        "okno.commands:policy",
+        "Who may do what: check, test, explain, compare and replay the policy files.",
+    ),
     "sandbox": ("okno.sandbox.cli:sandbox", "The demo company and its simulated systems."),
     "source": ("okno.sources.cli:source", "The connected corporate systems."),
     "token": ("okno.commands:token", "Issue and revoke access tokens."),

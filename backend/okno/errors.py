@@ -1,5 +1,9 @@
 """The errors that cross a domain's border. Each names the cause, the object and the fix."""
 
+from collections.abc import Mapping
+from math import ceil
+from typing import Any
+
 
 class OknoError(Exception):
     """An error with a stable `code` that clients may rely on and a `message` that people may read.
@@ -14,6 +18,8 @@ class OknoError(Exception):
         super().__init__(message)
         self.message = message
         self.field = field
+        self.told: Mapping[str, Any] = {}
+        """What clients are told beside the code, for programs."""
 
 
 class InvalidInput(OknoError):
@@ -53,6 +59,21 @@ class Conflict(OknoError):
 
     code = "CONFLICT"
     http_status = 409
+
+
+class RateLimited(OknoError):
+    """More was asked for than one may have in that time; nothing was done. Goes with the header Retry-After."""
+
+    code = "RATE_LIMITED"
+    http_status = 429
+
+    def __init__(self, limit: str, allowed: int, seconds: float, *, retry_after_seconds: float) -> None:
+        self.retry_after_seconds = max(1, ceil(retry_after_seconds))
+        super().__init__(
+            f"The limit of {limit} is exceeded: at most {allowed} in {seconds:g} s. "
+            f"Try again in {self.retry_after_seconds} s."
+        )
+        self.told = {"limit": limit, "allowed": allowed, "retryAfterSeconds": self.retry_after_seconds}
 
 
 class Unavailable(OknoError):

@@ -118,6 +118,24 @@ def stop_asked() -> asyncio.Event:
     return stop
 
 
+def on_hangup(look_again: Callable[[], None]) -> None:
+    """SIGHUP asks a process that no terminal controls to look at its files again, as is the custom of daemons.
+
+    A supervised child is one; for whoever started a process by hand it remains the terminal's end.
+    """
+    if os.environ.get(_SUPERVISED) != "1" and _has_terminal():
+        return
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, look_again)
+
+
+def _has_terminal() -> bool:
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
+
+
 def die_with_parent() -> None:
     """In a supervised child on Linux: be terminated when the supervisor dies, however it dies."""
     if os.environ.get(_SUPERVISED) != "1" or not sys.platform.startswith("linux"):

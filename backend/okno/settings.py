@@ -6,15 +6,33 @@ An unknown key, a wrong type or a missing secret stops the start with an error t
 import os
 import tomllib
 from collections.abc import Mapping
+from ipaddress import ip_address, ip_network
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic.networks import IPvAnyNetwork
 
 from okno.errors import ConfigurationError
 
 _PORTS = {"http": 80, "https": 443}
+
+
+# An environment variable carries the list as one text
+Networks = Annotated[
+    tuple[IPvAnyNetwork, ...],
+    BeforeValidator(lambda value: value.replace(",", " ").split() if isinstance(value, str) else value),
+]
+PRIVATE_NETWORKS = (
+    "127.0.0.0/8",
+    "::1/128",
+    "10.0.0.0/8",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "100.64.0.0/10",
+    "fc00::/7",
+)
 
 
 class _Section(BaseModel):
@@ -28,6 +46,20 @@ class HttpSettings(_Section):
     port: int = Field(default=8000, ge=1, le=65535)
     public_url: str | None = Field(
         default=None, description="Origin seen by browsers; by default http://localhost:<port>"
+    )
+    plain_localhost: bool = Field(
+        default=False, description="let production be served over plain http on this very machine, to try it"
+    )
+    trusted_proxies: Networks = Field(
+        default=(), description="networks of the proxies whose X-Forwarded-For tells the client's address"
+    )
+    headers_seconds: float = Field(default=10, gt=0, description="until all headers of a request are there")
+    body_seconds: float = Field(default=30, gt=0, description="until its whole body is there")
+    body_bytes: int = Field(default=1024 * 1024, ge=4096, description="bytes of a body, on any route")
+    connections_per_address: int = Field(
+        default=1000,
+        ge=1,
+        description="open at a time, in each process; those of trusted_proxies are not counted",
     )
 
     @field_validator("public_url")
@@ -67,6 +99,13 @@ class OidcSettings(_Section):
     login_claim: str = "preferred_username"
     groups_claim: str = "groups"
     scopes: tuple[str, ...] = ("openid", "profile", "email")
+    second_factor_amr: tuple[str, ...] = Field(
+        default=("mfa",),
+        description="values of the claim amr (RFC 8176), any of which says that a second factor was proven",
+    )
+    second_factor_acr: tuple[str, ...] = Field(
+        default=(), description="likewise of the claim acr; asked for, in this order, when a person steps up"
+    )
 
 
 class IdentitySettings(_Section):
@@ -76,12 +115,67 @@ class IdentitySettings(_Section):
     session_idle_seconds: int = Field(default=8 * 3600, ge=60)
     session_lifetime_seconds: int = Field(default=24 * 3600, ge=60)
     session_rotate_seconds: int = Field(default=900, ge=60)
+    second_factor_minutes: int = Field(
+        default=15, ge=1, le=720, description="how long a proven second factor counts as fresh"
+    )
+
+
+class AuditExportSettings(_Section):
+    """A continuous export of the journal, sent by the worker: `[audit.export.NAME]` (docs/adr/0021)."""
+
+    format: Literal["jsonl", "ocsf", "cef"] = Field(
+        description="JSON Lines in Okno's own words, OCSF 1.8, or CEF"
+    )
+    to: str = Field(
+        description="file:PATH below the data folder, tls://HOST:PORT of a syslog server, or tcp://localhost:PORT"
+    )
+    personal: bool = Field(default=False, description="names, labels and details go out too")
+    begin: Literal["beginning", "now"] = Field(
+        default="beginning", description="where to begin when the export is new"
+    )
+    ca: Path | None = Field(
+        default=None,
+        description="certificates to trust (PEM) below the configuration; by default the system's",
+    )
+    certificate: Path | None = Field(default=None, description="Okno's own certificate (PEM)")
+    key: Path | None = Field(default=None, description="its key (PEM), if it is not in the same file")
+    server_name: str | None = Field(
+        default=None, description="the name in the server's certificate; by default HOST"
+    )
+    timeout_seconds: float = Field(default=10.0, gt=0, le=300)
+    message_bytes: int = Field(default=8192, ge=2048, description="the longest syslog message")
+    file_bytes: int = Field(
+        default=64 * 1024 * 1024, ge=4096, description="of a file before a new one is begun"
+    )
+    files: int = Field(default=10, ge=1, le=10_000, description="full files to keep")
+    batch: int = Field(default=500, ge=1, le=5000, description="records sent at a time")
+
+
+class S3Settings(_Section):
+    """A bucket of an S3-compatible store: the second place of the journal's checkpoints (docs/adr/0020)."""
+
+    endpoint: str = Field(
+        description="such as https://s3.eu-central-1.amazonaws.com; the bucket stands in the path"
+    )
+    bucket: str
+    prefix: str = Field(default="okno/checkpoints/", description="what the names of the objects begin with")
+    region: str = "us-east-1"
+    access_key: str = Field(description="reference: env:NAME or file:PATH")
+    secret_key: str = Field(description="reference: env:NAME or file:PATH")
 
 
 class AuditSettings(_Section):
     """The journal."""
 
+    keep_days: int | None = Field(
+        default=None, ge=31, description="days after which records are cut off, by month; by default never"
+    )
+    archive: bool = Field(
+        default=True, description="what is cut off is kept in a file below the data folder, in audit/archive/"
+    )
+    s3: S3Settings | None = None
     group_commit_milliseconds: int = Field(default=2, ge=0, le=1000)
+    export: dict[str, AuditExportSettings] = Field(default={}, description="continuous exports, by name")
 
 
 class GraphqlSettings(_Section):
@@ -124,10 +218,84 @@ class GraphqlSettings(_Section):
     )
 
 
+class LimitSettings(_Section):
+    """How often one may ask, counted over all API processes (docs/adr/0022). Each number is the greatest that is allowed in
+    a minute; it may also come all at once. Behind one address there may be a whole office."""
+
+    enabled: bool = Field(default=True, description="false only where a gateway before Okno does the same")
+    address_per_minute: int = Field(default=12_000, ge=1, description="requests of any kind from one address")
+    person_per_minute: int = Field(default=6_000, ge=1, description="operations of a person")
+    service_per_minute: int = Field(default=30_000, ge=1, description="operations of a service principal")
+    writes_per_minute: int = Field(default=600, ge=1, description="mutations of one actor")
+    sign_ins_per_minute: int = Field(default=120, ge=1, description="sign-ins begun from one address")
+    bad_tokens_per_minute: int = Field(
+        default=60, ge=1, description="tokens shown from one address that are none"
+    )
+    socket_messages_per_minute: int = Field(default=1_200, ge=10, description="messages on one WebSocket")
+    free_failures: int = Field(default=3, ge=0, description="failed sign-ins before one has to wait")
+    lock_after: int = Field(default=10, ge=1, description="failed sign-ins that lock login and address")
+    lock_seconds: int = Field(default=900, ge=1, le=86_400, description="how long they stay locked")
+
+
+class NetworkSettings(_Section):
+    """Where Okno itself connects to: sources, the identity provider, sinks of the journal."""
+
+    allow: Networks | None = Field(
+        default=None,
+        description="private networks with systems of yours, such as 10.20.0.0/16; in development all, in production none",
+    )
+
+
 class UsageSettings(_Section):
     """What clients use of the schema."""
 
     keep_days: int = Field(default=90, ge=1, le=3650)
+
+
+class DecisionsSettings(_Section):
+    """The record of what the policy decided, which `okno policy replay` reads."""
+
+    keep_days: int = Field(default=90, ge=1, le=3650)
+
+
+class RetentionSettings(_Section):
+    """How many days each kind of personal data stays. Sessions, usage and the journal have settings of their own."""
+
+    tokens_days: int = Field(
+        default=90, ge=1, le=36_500, description="what is known of a token after it expired or was revoked"
+    )
+    accounts_days: int = Field(
+        default=730, ge=1, le=36_500, description="an account that nobody used, without sessions and tokens"
+    )
+    vanished_people_days: int = Field(
+        default=365, ge=1, le=36_500, description="an employee in the index whom HR lists no longer"
+    )
+    erased_deeds_days: int = Field(
+        default=365,
+        ge=0,
+        le=36_500,
+        description="values of records of what an erased person did to others, who may ask for them",
+    )
+
+
+class PrivacySettings(_Section):
+    """Whose data may be copied here, and for how long it stays."""
+
+    residency: tuple[str, ...] | None = Field(
+        default=None,
+        description="countries (ISO 3166-1 alpha-2) whose people's data the index may copy; by default all. Of the others "
+        "it holds the personnel number, country, state and protection only; cards read the rest live",
+    )
+    retention: RetentionSettings = RetentionSettings()
+
+    @field_validator("residency")
+    @classmethod
+    def _countries(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if wrong := [
+            each for each in value or () if not (len(each) == 2 and each.isascii() and each.isupper())
+        ]:
+            raise ValueError(f"{', '.join(wrong)}: a country has two capital letters, such as KZ")
+        return value
 
 
 class SandboxSettings(_Section):
@@ -153,12 +321,41 @@ class Settings(_Section):
     identity: IdentitySettings = IdentitySettings()
     audit: AuditSettings = AuditSettings()
     graphql: GraphqlSettings = GraphqlSettings()
+    limits: LimitSettings = LimitSettings()
+    network: NetworkSettings = NetworkSettings()
     usage: UsageSettings = UsageSettings()
+    decisions: DecisionsSettings = DecisionsSettings()
+    privacy: PrivacySettings = PrivacySettings()
     sandbox: SandboxSettings = SandboxSettings()
 
     @property
     def public_url(self) -> str:
         return self.http.public_url or f"http://localhost:{self.http.port}"
+
+    @property
+    def allowed_networks(self) -> tuple[IPvAnyNetwork, ...]:
+        """Networks within the private ranges that Okno may connect to."""
+        if self.network.allow is not None:
+            return self.network.allow
+        names = PRIVATE_NETWORKS if self.mode == "development" else ()
+        return tuple(ip_network(name) for name in names)
+
+    def check_serving(self) -> None:
+        """To be called before anything is served.
+
+        Raises:
+            ConfigurationError: cookies and tokens of production would travel in the clear.
+        """
+        url = urlsplit(self.public_url)
+        if self.mode != "production" or url.scheme == "https":
+            return
+        if self.http.plain_localhost and is_loopback(url.hostname or ""):
+            return
+        raise ConfigurationError(
+            f"http.public_url is {self.public_url}: in production browsers must come by https. Set OKNO_PUBLIC_URL=https://…; "
+            "to try production on this machine alone, set OKNO_PLAIN_LOCALHOST=true with a public URL on localhost; for "
+            "work on Okno itself, OKNO_MODE=development"
+        )
 
 
 # variable -> path of the key in okno.toml
@@ -173,6 +370,10 @@ ENVIRONMENT: Mapping[str, tuple[str, ...]] = {
     "HOST": ("http", "host"),
     "PORT": ("http", "port"),
     "OKNO_PUBLIC_URL": ("http", "public_url"),
+    "OKNO_PLAIN_LOCALHOST": ("http", "plain_localhost"),
+    "OKNO_TRUSTED_PROXIES": ("http", "trusted_proxies"),
+    "OKNO_NETWORK_ALLOW": ("network", "allow"),
+    "OKNO_LIMITS": ("limits", "enabled"),
     "DATABASE_URL": ("database", "url"),
     "OKNO_APP_DATABASE_URL": ("database", "app_url"),
     "OKNO_SANDBOX": ("sandbox", "enabled"),
@@ -241,6 +442,14 @@ def read_secret(reference: str, environment: Mapping[str, str] | None = None) ->
                 f"secret {reference}: cannot read the file ({error.strerror})"
             ) from error
     raise ConfigurationError("a secret is given as env:NAME or file:PATH, never as its value")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether the name or address is that of this machine itself."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _put(raw: dict[str, Any], path: tuple[str, ...], value: str) -> None:

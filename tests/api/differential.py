@@ -14,6 +14,7 @@ from graphql import (
     GraphQLNamedType,
     GraphQLObjectType,
     GraphQLSchema,
+    GraphQLString,
     get_named_type,
     is_abstract_type,
     is_leaf_type,
@@ -25,6 +26,7 @@ from strawberry.schema.config import StrawberryConfig
 from okno.graph.gate import Gate, RowDecision
 from okno.graph.scalars import SCALARS
 from okno.policy.condition import ME, AllOf, Compare
+from okno.policy.masking import FORMS, Mask
 from okno.policy.service import Alternative, Decision, Outcome
 from okno.scalars import Int64
 
@@ -143,6 +145,7 @@ class Scene:
     pets: Any
     things: Any
     gate: Any = None
+    services: Any = None
     sections: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -250,6 +253,8 @@ class Documents:
         fields = list(of.fields.items())
         if of.name == "Employee" and rng.random() < 0.5:
             fields = [each for each in fields if not is_leaf_type(get_named_type(each[1].type))]
+        elif rng.random() < 0.25:  # what may be masked
+            fields = [each for each in fields if get_named_type(each[1].type) is GraphQLString] or fields
         name, definition = rng.choice(fields)
         named = get_named_type(definition.type)
         self._left -= 1
@@ -364,8 +369,8 @@ class Data:
         )
         found = Item(
             key=rng.choice([UUID(int=rng.randint(0, 9)), "k", 5, self._value("z")]),
-            text=self._value("a", "б", "", None),
-            sure=self._value("s", "t"),
+            text=self._value("a", "+7 (495) 123-45-67", "ivan@example.com", "", None),
+            sure=self._value("s", "Петров"),
             whole=self._value(0, -1, 2**31 - 1, None),
             real=self._value(0.5, -0.0, 1e300, 3, None),
             yes=self._value(True, False, None),
@@ -375,7 +380,7 @@ class Data:
             at=self._value(moment, moment.astimezone(timezone(timedelta(hours=5, minutes=30))), None),
             anything=self._value({"a": [1, None]}, [1], "x", 1, None),
             colour=self._value(Colour.RED, Colour.BLUE, None, "red"),
-            words=self._list(lambda: self._value("w", "v"), 3),
+            words=self._list(lambda: self._value("w", "N-12345678"), 3),
             grid=self._list(lambda: self._list(lambda: self._value(1, None), 3), 2),
             child=child() if deeper else None,
             must=child() if deeper else None,  # type: ignore[arg-type]
@@ -446,7 +451,25 @@ _CONDITIONS = (
         ),
     ),
 )
+_CERTAIN = (Alternative("always", "everywhere", None),)
 _CONDITIONAL = [Decision(Outcome.CONDITIONAL, each) for each in _CONDITIONS]
+_MASKED = [
+    Decision(Outcome.MASK, (), _CERTAIN),
+    *(Decision(Outcome.CONDITIONAL, each, _CERTAIN) for each in _CONDITIONS),
+    *(Decision(Outcome.CONDITIONAL, (), each) for each in _CONDITIONS),
+    *(Decision(Outcome.CONDITIONAL, full, masks) for full in _CONDITIONS for masks in _CONDITIONS),
+]
+
+
+def texts_of(schema: GraphQLSchema) -> frozenset[tuple[str, str]]:
+    """The fields of texts and lists of them, by type and name."""
+    return frozenset(
+        (kind.name, name)
+        for kind in schema.type_map.values()
+        if isinstance(kind, GraphQLObjectType)
+        for name, field in kind.fields.items()
+        if get_named_type(field.type) is GraphQLString
+    )
 
 
 class TableGate(Gate):
@@ -454,17 +477,25 @@ class TableGate(Gate):
 
     Args:
         never_null: leaves fields that are never null, whose refusal takes the whole list away, to everybody.
+        texts: fields that may be masked, which are so more often than others, of which nothing comes.
     """
 
     def __init__(
-        self, rng: random.Random | None = None, never_null: frozenset[tuple[str, str]] = frozenset()
+        self,
+        rng: random.Random | None = None,
+        never_null: frozenset[tuple[str, str]] = frozenset(),
+        texts: frozenset[tuple[str, str]] = frozenset(),
     ) -> None:
         self._rng = rng
         self._open = never_null
+        self._texts = texts
         self._drawn: dict[tuple[str, str], Decision] = {}
         self._recorded: dict[tuple[str, str], bool] = {}
         self._rows = {}
         self._known_rows = {}
+
+    def lacks(self, type_name: str, field_name: str) -> str | None:
+        return None
 
     def decide(self, type_name: str, field_name: str) -> Decision:
         key = (type_name, field_name)
@@ -474,12 +505,16 @@ class TableGate(Gate):
             # By the names alone, so that the order of questions does not matter
             own = random.Random(f"{self._rng.getstate()[1][0]} {key}")
             roll = own.random()
+            if key in self._texts:
+                roll = 0.4 + roll / 1.6
             self._drawn[key] = (
                 OPEN
                 if roll < 0.6 or type_name == "Query"
                 else Decision(Outcome.DENY)
                 if roll < 0.7
                 else own.choice(_CONDITIONAL)
+                if roll < 0.8
+                else own.choice(_MASKED)
             )
             self._recorded[key] = own.random() < 0.2
         return self._drawn[key]
@@ -492,6 +527,10 @@ class TableGate(Gate):
 
     def resource_of(self, type_name: str) -> str:
         return "Employee"
+
+    def mask_of(self, type_name: str, field_name: str) -> Mask:
+        names = sorted(FORMS)
+        return FORMS[names[len(f"{type_name}.{field_name}") % len(names)]]
 
     def is_recorded(self, type_name: str, field_name: str) -> bool:
         self.decide(type_name, field_name)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from okno.audit.api import history_facts, record_facts
 from okno.audit.command import ABANDONED_AFTER, Command, First
 from okno.audit.fanout import Fanout
 from okno.audit.records import (
@@ -21,12 +22,14 @@ from okno.audit.records import (
     SubjectRef,
     Unsettled,
 )
+from okno.audit.rows import Filter, Rows, admits
+from okno.audit.search import Concern, ConcernPage, fields_read, matches
 from okno.clock import ManualClock
 from okno.errors import Conflict, NotFound, Unavailable, UnknownOutcome
 from okno.identity.browser import Browser
 from okno.identity.model import Actor, employee_uuid
 from okno.identity.sessions import Authentication
-from okno.people.model import Found, Match, Matching, Page, Person, PersonState, Place
+from okno.people.model import Found, Knowing, Known, Match, Matching, Page, Person, PersonState, Place
 from okno.policy.condition import Condition, evaluate
 from okno.settings import Settings
 from okno.sources.errors import SourceError
@@ -109,6 +112,7 @@ class FakePeople:
         text: str | None,
         *,
         matching: Matching,
+        knowing: Knowing,
         where: Condition | None = None,
         me: UUID | None = None,
         window: Window[Place],
@@ -117,7 +121,8 @@ class FakePeople:
         found = [
             each
             for each in self.people.values()
-            if (where is None or evaluate(where, each.facts(), me)) and _matches(each, text, matching, me)
+            if (where is None or evaluate(where, each.facts(), me))
+            and (_matches(each, text, matching, me) or _knows(each, text, knowing, me))
         ]
         places = [Place(number, None, None, each.id) for number, each in enumerate(found)]
         start, end = _bounds(window, [place.rank for place in places], lambda place: place.rank)
@@ -145,6 +150,22 @@ def _matches(each: Person, text: str | None, matching: Matching, me: UUID | None
     return not text or any(
         text.lower() in (values.get(match) or "").lower()
         for match, condition in matching.items()
+        if condition is None or evaluate(condition, each.facts(), me)
+    )
+
+
+def _knows(each: Person, text: str | None, knowing: Knowing, me: UUID | None) -> bool:
+    values = {
+        Known.NAME: each.full_name,
+        Known.LATIN_NAME: each.latin_name,
+        Known.LOGIN: each.login,
+        Known.EMAIL: each.email,
+        Known.NUMBER: each.personnel_number,
+        Known.PHONE: each.work_phone,
+    }
+    return any(
+        text == values[known]
+        for known, condition in knowing.items()
         if condition is None or evaluate(condition, each.facts(), me)
     )
 
@@ -326,6 +347,7 @@ class FakeJournal:
                 prev_hash=b"\x02",
                 hash=b"\x03",
                 erased=False,
+                team=actor.team if actor else None,
             )
         )
         self._fanout.publish(self.records[-1:])
@@ -384,6 +406,37 @@ class FakeJournal:
         self.unsettled = [each for each in self.unsettled if each.intent.ref != intent]
         self.events.append(Event("settled", outcome=outcome, detail={"message": message, "code": code}))
         return intent
+
+
+class FakeSearch:
+    """The search over a fake journal."""
+
+    def __init__(self, journal: FakeJournal) -> None:
+        self._journal = journal
+
+    async def list_records(
+        self, window: Window[tuple[datetime, UUID, int]], asked: Filter, reach: Rows | None = None
+    ) -> RecordPage:
+        found = [
+            record
+            for record in reversed(self._journal.records)
+            if matches(record, asked) and (reach is None or admits(reach, record_facts(record)))
+        ]
+        start, end = _bounds(window, [-record.ref.seq for record in found], lambda place: -place[2])
+        return RecordPage(found[start:end], has_previous=start > 0, has_next=end < len(found))
+
+    async def list_concerns(
+        self, window: Window[tuple[datetime, UUID, int]], employee_id: UUID, reach: Rows
+    ) -> ConcernPage:
+        found = [
+            Concern(record, fields_read(record, employee_id), record.outcome)
+            for record in reversed(self._journal.records)
+            if record.phase is not Phase.OUTCOME
+            and (record.subject_id == str(employee_id) or fields_read(record, employee_id))
+            and admits(reach, history_facts(record, employee_id))
+        ]
+        start, end = _bounds(window, [-each.record.ref.seq for each in found], lambda place: -place[2])
+        return ConcernPage(found[start:end], has_previous=start > 0, has_next=end < len(found))
 
 
 @dataclass

@@ -113,7 +113,7 @@ async def fails(*args: Any, **kwargs: Any) -> Any:
         ("sources", "health", "{ sources { id } }"),
         ("operations", "offered", f'{{ operations(employee: "{IVAN_ID}") {{ id }} }}'),
         ("dashboards", "offered", '{ widgets(slot: "employee-card") { id } }'),
-        ("journal", "list_records", "{ auditRecords(first: 1) { edges { cursor } } }"),
+        ("search", "list_records", "{ auditRecords(first: 1) { edges { cursor } } }"),
         ("journal", "record", f'{{ employee(id: "{IVAN_ID}") {{ hr {{ birthDate }} }} }}'),
         (
             "operations",

@@ -26,6 +26,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from okno.audit.records import Event, SubjectRef
+from okno.audit.search import Search
 from okno.graph.ids import employee_id
 from okno.graph.loaders import Loaders
 from okno.graph.server import GraphServer, Operation
@@ -51,7 +52,7 @@ NUMBERS = [str(100_001 + number) for number in range(COUNT)]
 # What no page leads to: a request has one of it, or it is small and comes from memory. A new type belongs to a page, or here.
 WITHOUT_PAGES = frozenset(
     {
-        "Change", "Me", "Mutation", "Operation", "OperationPreviewPayload", "OperationRunPayload", "Query", "Source",
+        "AuditEventType", "Change", "Me", "Mutation", "Operation", "OperationPreviewPayload", "OperationRunPayload", "Query", "Source",
         "SourceErrorInfo", "Subscription", "Team", "UserError", "Widget", "_Service",
     }
 )  # fmt: skip
@@ -79,7 +80,7 @@ class Connected(ReadOnly):
 
     calls: ClassVar[Counter[str]] = Counter()
 
-    def __init__(self, manifest: Any, environment: object) -> None:
+    def __init__(self, manifest: Any, environment: object, network: object) -> None:
         self.id = manifest.id
 
     async def fetch(self, key: str) -> Any:
@@ -172,7 +173,11 @@ async def running(
             subject = SubjectRef("Employee", employee_uuid(number), number)
             await journal.record(Event("sensitive.read", ANNA, subject, {"fields": ["hr.salary"]}))
         world.services = replace(
-            world.services, people=people, sources=cast(Any, sources), journal=cast(Any, journal)
+            world.services,
+            people=people,
+            sources=cast(Any, sources),
+            journal=cast(Any, journal),
+            search=Search(db),
         )
         world.server = GraphServer(parts.graph, world.services)
         try:

@@ -11,6 +11,7 @@ from okno.audit.records import Event, Outcome, Phase, RecordRef, Unsettled
 from okno.errors import Unavailable
 from okno.graph.ids import employee_id
 from okno.graph.server import Operation
+from okno.identity.model import Actor
 from okno.sources.errors import SourceOutcomeUnknown, SourceRefused
 from okno.sources.model import SourceFailure
 from tests.api.world import AMINA_ID, ANNA_ID, IVAN, IVAN_ID, MAXIM_ID, World
@@ -21,7 +22,7 @@ RUN = """mutation ($input: OperationRunInput!) {
   operationRun(input: $input) { outcome changes { before after } journalRecord replayed errors { code message field } } }"""
 
 
-async def preview(world: World, login: str = "anna.sorokina", **given: Any) -> dict[str, Any]:
+async def preview(world: World, login: str | Actor = "anna.sorokina", **given: Any) -> dict[str, Any]:
     wanted = {"operation": "domain.unlock", "employee": IVAN_ID, "idempotencyKey": "p1", **given}
     body = await world.ask(login, PREVIEW, input=wanted)
     assert "errors" not in body, body
@@ -48,16 +49,18 @@ def codes(payload: dict[str, Any]) -> list[str]:
 
 
 async def test_operations_are_offered_to_those_who_may_run_them_on_this_employee(world: World) -> None:
-    query = "query ($id: ID!) { operations(employee: $id) { id title source sourceTitle risk inputSchema } }"
+    query = """query ($id: ID!) {
+      operations(employee: $id) { id title source sourceTitle risk inputSchema secondFactor } }"""
     offered = (await world.ask("anna.sorokina", query, id=IVAN_ID))["data"]["operations"]
     assert [each["id"] for each in offered] == ["domain.unlock"]
     assert offered[0]["source"] == "domain"
     assert offered[0]["inputSchema"]["type"] == "object"
     admin = (await world.ask("dmitry.orlov", query, id=IVAN_ID))["data"]["operations"]
-    assert [each["id"] for each in admin] == [
-        "domain.add_to_group",
-        "domain.remove_from_group",
-        "domain.unlock",
+    assert [(each["id"], each["secondFactor"]) for each in admin] == [
+        ("domain.add_to_group", False),
+        ("domain.disable", True),
+        ("domain.remove_from_group", False),
+        ("domain.unlock", False),
     ]
     for login, employee in (("anna.sorokina", AMINA_ID), ("anna.sorokina", ANNA_ID), ("elena.kim", IVAN_ID)):
         assert (await world.ask(login, query, id=employee))["data"]["operations"] == [], (login, employee)

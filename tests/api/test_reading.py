@@ -100,7 +100,11 @@ async def test_the_hr_desk_reads_confidential_fields_and_leaves_one_record(world
 
 
 async def test_the_record_does_not_name_the_employee_by_what_the_reader_may_not_read(world: World) -> None:
-    rights = Rights(frozenset({"hr_compensation"}), countries=frozenset({"RU"}), facts=frozenset({"session"}))
+    rights = Rights(
+        frozenset({"hr_compensation"}),
+        countries=frozenset({"RU"}),
+        facts=frozenset({"session", "second_factor", "working_hours"}),
+    )
     reader = replace(world.actor("elena.kim"), rights=rights)
     body = await world.ask(
         reader,
@@ -211,7 +215,7 @@ async def test_me_tells_teams_roles_and_permissions(world: World) -> None:
         "id": "first-line-cis",
         "title": {"en": "First line, CIS", "ru": "Первая линия, СНГ"},
     }
-    assert me["roles"] == ["domain_operator", "support"]
+    assert me["roles"] == ["domain_operator", "first_line", "support"]
     assert "people.search" in me["permissions"]
     assert me["employee"] == {"login": "anna.sorokina"}
 

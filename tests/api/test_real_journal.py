@@ -8,6 +8,7 @@ from typing import Any, cast
 import pytest
 
 from okno.audit.records import Outcome
+from okno.audit.search import Search
 from okno.audit.service import Journal
 from okno.graph.server import GraphServer
 from okno.operations.service import Operations
@@ -29,7 +30,9 @@ class RecordedWorld(World):
             clock=self.clock,
             key=b"k" * 32,
         )
-        self.services = replace(self.services, journal=journal, operations=operations)
+        self.services = replace(
+            self.services, journal=journal, search=Search(journal._reads), operations=operations
+        )
         self.server = GraphServer(self.parts.graph, self.services)
 
 

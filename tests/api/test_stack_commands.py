@@ -15,12 +15,20 @@ from tests.stack import ROOT
 pytestmark = [pytest.mark.xdist_group("stack-faults"), pytest.mark.timeout(300)]
 
 DEMO_LOGINS = (
+    "aigerim.sadykova",
     "anna.sorokina",
+    "camila.duarte",
     "dmitry.orlov",
     "elena.kim",
+    "galina.shchukina",
+    "irina.volskaya",
     "kwame.mensah",
     "lucia.torres",
+    "nina.ozhegova",
     "pavel.zaitsev",
+    "roman.chizhov",
+    "stepan.lykov",
+    "timur.valiev",
     "vera.lis",
 )
 
@@ -64,7 +72,7 @@ def test_a_token_stands_on_the_last_line_of_its_own_stream(deployment: Deploymen
     assert lines[-1] not in result.stderr
     me = deployment.stack.graphql(lines[-1], "{ me { login roles } }")["data"]["me"]
     assert me["login"] == "anna.sorokina"
-    assert set(me["roles"]) == {"support", "domain_operator"}
+    assert set(me["roles"]) == {"support", "first_line", "domain_operator"}
 
 
 def test_demo_people_are_listed_one_a_line_login_first(deployment: Deployment) -> None:
@@ -180,6 +188,21 @@ def test_the_policy_explains_a_permission_with_its_rule(deployment: Deployment) 
     )
     assert json.loads(depends)["as"] == "anna.sorokina"
     assert json.loads(depends)["policyVersion"]
+
+
+def test_who_may_and_what_another_policy_would_decide_are_asked_of_the_running_database(
+    deployment: Deployment,
+) -> None:
+    asked = json.loads(
+        okno(deployment, "policy", "who", "--can", "domain.unlock", "--on", "ivan.petrov", "--json")
+    )
+    assert asked["databaseNotAsked"] is None
+    assert {("anna.sorokina", "first-line-cis")} <= {
+        (each["login"], each["team"]) for each in asked["people"]
+    }
+    replayed = json.loads(okno(deployment, "policy", "replay", "--since", "1d", "policies", "--json"))
+    assert replayed["changed"] == []
+    assert replayed["totals"]["same"] == replayed["decisions"]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import socket as sockets
 
 import pytest
 
-from okno import app as process
+from okno import protocols
 from okno.graph.subscriptions.live import LiveLimits
 from tests.api.sockets import ORIGIN, streaming
 from tests.api.test_subscriptions import ANNA, CALM, RECORDS, Stage
@@ -80,7 +80,7 @@ async def test_answers_to_pings_do_not_pile_up_before_who_reads_none(world: Worl
         writer.write(frame({"type": "connection_init", "payload": {"authorization": "Bearer vera.lis"}}))
         await reader.readuntil(b"connection_ack")
         (connection,) = server.server_state.connections
-        assert isinstance(connection, process.SocketProtocol)
+        assert isinstance(connection, protocols.SocketProtocol)
         most = 0
         async with asyncio.timeout(60):
             for _ in range(MANY_PINGS):
@@ -101,7 +101,7 @@ async def test_a_message_that_never_ends_is_not_kept(world: World) -> None:
         writer.write(frame({"type": "connection_init", "payload": {"authorization": "Bearer vera.lis"}}))
         await reader.readuntil(b"connection_ack")
         (connection,) = server.server_state.connections
-        assert isinstance(connection, process.SocketProtocol)
+        assert isinstance(connection, protocols.SocketProtocol)
         writer.write(begin + piece * 20_000)
         connections = server.server_state.connections
         await asyncio.to_thread(wait_until, "it was cut off", lambda: not connections, seconds=10)
@@ -112,7 +112,7 @@ async def test_a_message_that_never_ends_is_not_kept(world: World) -> None:
 async def test_a_stream_that_nobody_reads_does_not_keep_its_connection(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(process, "_STALLED_SECONDS", 0.2)
+    monkeypatch.setattr(protocols, "_STALLED_SECONDS", 0.2)
     stage = Stage(world, LiveLimits(send_seconds=0.2))
     query = (
         b'{"query": "subscription { auditRecordAdded { '

@@ -24,13 +24,14 @@ from okno.identity.model import EMPLOYEE_NAMESPACE, Actor, employee_uuid
 from okno.identity.teams import Teams
 from okno.operations.service import Operations
 from okno.people.model import PersonState
+from okno.policy.decisions import DecisionCounts
 from okno.policy.service import Policy, Rights
 from okno.sources.manifest import SourceManifest
 from okno.sources.service import load_sources_manifests
 from okno.storage.engine import Database
 from okno.usage.counts import Counts
 from okno.usage.service import Usage
-from tests.api.fakes import NOW, FakeIdentity, FakeJournal, FakePeople, FakeSources, person
+from tests.api.fakes import NOW, FakeIdentity, FakeJournal, FakePeople, FakeSearch, FakeSources, person
 
 ROOT = Path(__file__).parents[2]
 
@@ -94,6 +95,7 @@ class World:
         self.counts = Counts()
         members = schema_members(self.parts.graph.core)
         self.usage = Usage(self.database, self.clock, members, counts=self.counts)
+        self.decisions = DecisionCounts(self.clock)
         operations = Operations(
             policy=self.parts.policy,
             people=cast(Any, self.people),
@@ -101,6 +103,7 @@ class World:
             journal=cast(Any, self.journal),
             clock=self.clock,
             key=b"k" * 32,
+            decisions=self.decisions,
         )
         widgets = load_widgets(
             ROOT / "widgets",
@@ -112,12 +115,14 @@ class World:
             people=cast(Any, self.people),
             sources=cast(Any, self.sources),
             journal=cast(Any, self.journal),
+            search=cast(Any, FakeSearch(self.journal)),
             operations=operations,
             dashboards=Dashboards(widgets=widgets, teams=self.parts.teams, policy=self.parts.policy),
             teams=self.parts.teams,
             usage=self.usage,
             clock=self.clock,
             fanout=self.fanout,
+            decisions=self.decisions,
         )
         self.server = GraphServer(self.parts.graph, self.services)
 

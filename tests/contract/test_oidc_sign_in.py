@@ -79,7 +79,12 @@ class World:
 async def world(db: Database, provider_url: str) -> AsyncIterator[World]:
     clock, recorder = SystemClock(), RecorderInMemory()
     oidc = OidcProvider(
-        OidcSettings(issuer=provider_url, client_id="okno", client_secret="env:UNUSED"),
+        OidcSettings(
+            issuer=provider_url,
+            client_id="okno",
+            client_secret="env:UNUSED",
+            second_factor_acr=("urn:okno:two",),
+        ),
         "the client's secret",
         ORIGIN + CALLBACK_PATH,
         clock,
@@ -122,9 +127,10 @@ async def test_the_whole_code_flow_ends_signed_in_where_the_person_wanted_to_go(
     actor = await world.identity.authenticate({"okno_session": world.browser.cookies["okno_session"]}, None)
     assert actor is not None
     assert (actor.employee_id, actor.display_name) == (employee_uuid("100005"), "Anna Sorokina")
-    assert actor.rights.facts == {"session"}
-    assert world.recorder.types == ["session.started"]
-    assert world.recorder.records[0][2]["method"] == "oidc"
+    assert actor.rights.facts == {"session", "working_hours"}
+    assert world.recorder.types == ["account.provisioned", "session.started"]
+    assert world.recorder.records[0][2]["teams"] == {"before": [], "after": ["first-line-cis"]}
+    assert world.recorder.records[1][2]["method"] == "oidc"
     posted = await world.browser.post(
         "/probe", headers={"X-Okno-CSRF": session["csrfToken"], "Origin": ORIGIN}
     )
@@ -296,6 +302,69 @@ async def test_nothing_of_an_attempt_is_stored(world: World) -> None:
     assert "unstored" in stored
     for secret in (attempt, params["state"], params["code"], parse_qs(urlsplit(address).query)["nonce"][0]):
         assert secret not in stored
+
+
+@pytest.mark.parametrize(
+    ("claims", "proven"),
+    [
+        ({"amr": ["pwd", "mfa"], "auth_time": 0}, True),
+        ({"acr": "urn:okno:two", "auth_time": 0}, True),
+        ({"amr": ["pwd", "mfa"], "auth_time": -600}, True),
+        ({"amr": ["pwd", "mfa"], "auth_time": -901}, False),
+        ({"amr": ["pwd", "mfa"], "auth_time": 3600}, False),
+        ({"amr": ["pwd"], "auth_time": 0}, False),
+        ({"amr": "mfa", "auth_time": 0}, False),
+        ({"acr": "urn:okno:one", "auth_time": 0}, False),
+        ({"amr": ["mfa"], "auth_time": "now"}, False),
+        ({"amr": ["mfa"], "auth_time": None}, False),
+    ],
+    ids=str,
+)
+async def test_a_second_factor_is_what_the_provider_says_was_proven_and_just_now(
+    world: World, claims: dict[str, Any], proven: bool
+) -> None:
+    at = claims["auth_time"]
+    now = SystemClock().now().timestamp()
+    sent = {**claims, "auth_time": int(now + at) if isinstance(at, int) else at}
+    await world.person("s-18", preferred_username="confirmed", groups=["okno-identity"], **sent)
+    await world.sign_in("s-18")
+    session = (await world.browser.get("/auth/session")).json()
+    assert session["secondFactor"] is proven
+    # claims that are not of the types of OpenID Connect sign nobody in at all
+    assert session["signedIn"] is (isinstance(claims.get("amr", []), list) and at != "now")
+
+
+async def test_stepping_up_asks_the_provider_for_a_fresh_proof_of_the_same_person(world: World) -> None:
+    person = {"preferred_username": "stepper", "groups": ["okno-identity"]}
+    await world.person("s-19", **person)
+    await world.sign_in("s-19")
+    ordinary = parse_qs(urlsplit(await world.start()).query)
+    assert not {"max_age", "acr_values", "login_hint"} & ordinary.keys()
+
+    answer = await world.browser.get("/auth/oidc/start", params={"next": "/people/42", "step_up": "1"})
+
+    asked = parse_qs(urlsplit(answer.headers["location"]).query)
+    assert (asked["max_age"], asked["acr_values"], asked["login_hint"]) == (
+        ["0"],
+        ["urn:okno:two"],
+        ["stepper"],
+    )
+    await world.person("s-19", **person, amr=["mfa"], auth_time=int(SystemClock().now().timestamp()))
+    back = await world.come_back(await world.consent(answer.headers["location"], "s-19"))
+    assert back.headers["location"] == "/people/42"
+    assert (await world.browser.get("/auth/session")).json()["secondFactor"] is True
+    # what the provider says of a person is recorded when it changes, so not a second time
+    assert world.recorder.types == [
+        "account.provisioned",
+        "session.started",
+        "session.ended",
+        "session.started",
+    ]
+
+
+async def test_whoever_is_not_signed_in_steps_up_by_signing_in(world: World) -> None:
+    answer = await world.browser.get("/auth/oidc/start", params={"step_up": "1"})
+    assert "login_hint" not in parse_qs(urlsplit(answer.headers["location"]).query)
 
 
 async def test_a_provider_that_is_gone_is_unavailable_and_not_a_trace(db: Database, world: World) -> None:

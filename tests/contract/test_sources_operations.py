@@ -142,6 +142,52 @@ async def test_an_account_disabled_by_an_administrator_is_not_opened_by_unlockin
         assert await field(sources, DASTAN, "locked") is True
 
 
+async def test_an_account_is_disabled_and_enabled_again_and_is_not_unlocked_meanwhile(peer: Peer) -> None:
+    reason = {"reason": "lost laptop"}
+    async with domain(peer) as (sources, _):
+        await lock(peer, sources, KWAME)  # what disables also holds who is locked
+        changes = {each.path: each.after for each in await sources.preview("domain.disable", KWAME, reason)}
+        assert changes == {"domain.enabled": False, "domain.lockedAt": None}
+        await run(sources, "domain.disable", KWAME, reason)
+        assert await field(sources, KWAME, "enabled") is False
+        assert await field(sources, KWAME, "locked") is True
+        assert await sources.settle("domain.disable", KWAME, reason) == "done"
+        for operation, given in (
+            ("domain.unlock", {}),
+            ("domain.disable", reason),
+            ("domain.grant_application", {"application": "app-wiki"}),
+        ):
+            with pytest.raises(SourceRefused, match=r"domain\.enabled"):
+                await run(sources, operation, KWAME, given)
+
+        await run(sources, "domain.enable", KWAME, reason)
+
+        assert await field(sources, KWAME, "enabled") is True
+        assert await field(sources, KWAME, "locked") is False
+        assert await sources.settle("domain.enable", KWAME, reason) == "done"
+        with pytest.raises(SourceRefused, match=r"domain\.enabled"):
+            await run(sources, "domain.enable", KWAME, reason)
+
+
+@pytest.mark.parametrize(
+    ("what", "given"),
+    [("vpn", {"network": "vpn-ru"}), ("application", {"application": "app-tracker"})],
+    ids=["network", "application"],
+)
+async def test_what_is_opened_is_closed_again(peer: Peer, what: str, given: dict[str, str]) -> None:
+    (group,) = given.values()
+    async with domain(peer) as (sources, _):
+        before = await field(sources, KWAME, "groups")
+        verbs = ("revoke", "grant") if group in before else ("grant", "revoke")
+        for verb in verbs:
+            operation = f"domain.{verb}_{what}"
+            await run(sources, operation, KWAME, given)
+            assert (group in await field(sources, KWAME, "groups")) is (verb == "grant")
+            assert await sources.settle(operation, KWAME, given) == "done"
+            assert await sources.preview(operation, KWAME, given) == []
+        assert await field(sources, KWAME, "groups") == before
+
+
 @pytest.mark.parametrize("spelling", [str, str.upper], ids=["as it is", "in capitals"])
 async def test_group_membership_goes_there_and_back(peer: Peer, spelling: Callable[[str], str]) -> None:
     group = spelling(await asyncio.to_thread(group_without, peer, "kwame.mensah"))
@@ -196,6 +242,9 @@ async def test_a_group_name_names_one_group_or_none(peer: Peer, group: str) -> N
         ("domain.add_to_group", {"group": 5}, "group"),
         ("domain.unlock", {"reason": "x" * 501}, "reason"),
         ("domain.unlock", {"other": 1}, None),
+        ("domain.disable", {}, "reason"),
+        ("domain.grant_vpn", {"network": "staff-ru"}, "network"),
+        ("domain.grant_application", {"application": "app-production"}, "application"),
     ],
 )
 async def test_input_that_does_not_fit_names_the_field(

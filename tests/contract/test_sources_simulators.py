@@ -105,7 +105,8 @@ def test_source_list_needs_no_system(tmp_path: Path) -> None:
     listed = okno("source", "list", environment={"OKNO_DATA_DIR": str(tmp_path)})
     assert listed.returncode == 0, listed.stderr
     assert (
-        "domain\tldap\tDomain\tdomain.unlock, domain.add_to_group, domain.remove_from_group"
+        "domain\tldap\tDomain\tdomain.unlock, domain.add_to_group, domain.remove_from_group, domain.disable, domain.enable, "
+        "domain.grant_vpn, domain.revoke_vpn, domain.grant_application, domain.revoke_application"
         in listed.stdout.splitlines()
     )
 

@@ -27,7 +27,7 @@ def test_one_signs_in_as_a_demo_person(page: Page, take: Callable[[Page, str], N
 
 def test_the_list_of_demo_people_is_narrowed_by_typing_and_enter_signs_in(page: Page) -> None:
     page.goto("/")
-    expect(page.locator("[data-testid^=sign-in-as-]")).to_have_count(7)
+    expect(page.locator("[data-testid^=sign-in-as-]")).to_have_count(15)
     page.keyboard.type("devices")
     expect(page.locator("[data-testid^=sign-in-as-]")).to_have_count(1)
     page.keyboard.press("Enter")

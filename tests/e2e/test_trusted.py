@@ -72,6 +72,8 @@ def production(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterat
             **{name: value for name, value in os.environ.items() if not name.startswith("OKNO_")},
             **run,
             "OKNO_MODE": "production",
+            "OKNO_PLAIN_LOCALHOST": "true",
+            "OKNO_NETWORK_ALLOW": "127.0.0.0/8 ::1/128",
             "OKNO_DATA_DIR": str(stack.data_dir),
             "OKNO_APP_DATABASE_URL": EmbeddedPostgres(stack.data_dir / "postgres").url("okno", APP),
             "OKNO_OIDC_ISSUER": provider_url,

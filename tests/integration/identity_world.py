@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import httpx
@@ -18,10 +18,12 @@ from okno.clock import Clock
 from okno.errors import OknoError, Unavailable
 from okno.identity.http import SessionMiddleware, get_actor, identity_routes
 from okno.identity.oidc import OidcProvider
+from okno.identity.recorder import Commit, LocalEffect
 from okno.identity.service import Actor, Identity, Teams
 from okno.settings import Settings
 from okno.storage.engine import Database
 
+T = TypeVar("T")
 ROLES = Path(__file__).resolve().parents[2] / "config" / "roles"
 ORIGIN = "http://localhost:8000"
 TABLES = ("identity_account", "identity_membership", "identity_service", "identity_session", "identity_token")
@@ -33,25 +35,40 @@ class RecorderInMemory:
     def __init__(self) -> None:
         self.records: list[tuple[str, str | None, dict[str, Any]]] = []
         self.down = False
+        self.db: Database | None = None
 
     @property
     def types(self) -> list[str]:
         return [event_type for event_type, _, _ in self.records]
 
-    async def event(self, event_type: str, actor: Actor | None, detail: Mapping[str, Any]) -> None:
+    async def event(
+        self,
+        event_type: str,
+        actor: Actor | None,
+        detail: Mapping[str, Any],
+        *,
+        effect: LocalEffect[object] | None = None,
+    ) -> None:
         if self.down:
             raise Unavailable("The journal cannot be written.")
+        if effect is not None:
+            await self.commit(effect)
         self.records.append((event_type, actor.login if actor else None, dict(detail)))
 
     @asynccontextmanager
     async def command(
         self, event_type: str, *, holder: tuple[str, UUID, str], detail: Mapping[str, Any]
-    ) -> AsyncIterator[None]:
+    ) -> AsyncIterator[Commit]:
         if self.down:
             raise Unavailable("The journal cannot be written.")
         self.records.append((f"{event_type} intent", holder[2], dict(detail)))
-        yield
+        yield self.commit
         self.records.append((f"{event_type} outcome", holder[2], {}))
+
+    async def commit(self, effect: LocalEffect[T]) -> T:
+        assert self.db is not None, "identity_of gives it"
+        async with self.db.transaction() as session:
+            return await effect(session)
 
 
 def settings_of(mode: str = "development", *, public_url: str | None = None, **identity: Any) -> Settings:
@@ -68,6 +85,7 @@ def identity_of(
     oidc: OidcProvider | None = None,
     find_employee: Any = None,
 ) -> Identity:
+    recorder.db = db
     return Identity(
         db,
         clock,

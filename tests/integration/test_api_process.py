@@ -61,5 +61,6 @@ def test_sigterm_closes_the_services_and_ends_the_chain(committed: Cloned, tmp_p
             api.kill()
             api.communicate()
     assert api.returncode == 0, said.decode()
-    heads = [json.loads(file.read_text()) for file in (tmp_path / "audit" / "heads").glob("*.json")]
+    assert list((tmp_path / "audit" / "heads").iterdir()) == [], "its chain has ended"
+    heads = [json.loads(line) for line in (tmp_path / "audit" / "ended.jsonl").read_text().splitlines()]
     assert [head["ended"] for head in heads] == [True]

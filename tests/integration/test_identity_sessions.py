@@ -57,6 +57,7 @@ async def test_a_demo_person_signs_in_acts_and_signs_out(
         "displayName": None,
         "login": None,
         "team": None,
+        "secondFactor": False,
         "teams": [],
     }
     csrf = await sign_in(browser)
@@ -66,7 +67,11 @@ async def test_a_demo_person_signs_in_acts_and_signs_out(
         {"id": "first-line-cis", "title": {"en": "First line, CIS", "ru": "Первая линия, СНГ"}}
     ]
     probe = (await browser.get("/probe")).json()
-    assert probe == {"login": "anna.sorokina", "team": "first-line-cis", "facts": ["development", "session"]}
+    assert probe == {
+        "login": "anna.sorokina",
+        "team": "first-line-cis",
+        "facts": ["development", "session", "working_hours"],
+    }
     answer = await browser.post("/auth/sign-out", headers={"X-Okno-CSRF": csrf})
     assert answer.json()["signedIn"] is False
     assert "okno_session" not in browser.cookies
@@ -88,7 +93,7 @@ async def test_a_signed_out_cookie_opens_nothing_any_more(browser: httpx.AsyncCl
 async def test_the_actor_is_the_employee_of_the_personnel_number(db: Database, identity: Identity) -> None:
     signed_in = await identity.dev_sign_in("elena.kim")
     assert signed_in.actor.employee_id == employee_uuid("100009")
-    assert signed_in.actor.rights.roles == {"support", "hr_desk"}
+    assert signed_in.actor.rights.roles == {"support", "hr_desk", "hr_compensation"}
     again = await identity.dev_sign_in("elena.kim")
     assert (again.actor.id, again.actor.session_id != signed_in.actor.session_id) == (
         signed_in.actor.id,
@@ -101,7 +106,7 @@ async def test_rights_of_a_login_are_told_without_signing_anybody_in(
 ) -> None:
     actor = await identity.actor_of_login("Anna.Sorokina")
     assert (actor.team, actor.session_id, actor.csrf_token) == ("first-line-cis", None, None)
-    assert actor.rights.facts == {"session", "development"}
+    assert actor.rights.facts == {"session", "development", "working_hours"}
     assert await stored_text(db, ("identity_session",)) == ""
     assert recorder.records == []
     with pytest.raises(NotFound, match="Nobody with the login nobody"):
@@ -110,13 +115,13 @@ async def test_rights_of_a_login_are_told_without_signing_anybody_in(
 
 async def test_the_demo_people_are_listed_with_team_and_roles(browser: httpx.AsyncClient) -> None:
     people = (await browser.get("/auth/people")).json()
-    assert people[0] == {
+    assert next(each for each in people if each["login"] == "anna.sorokina") == {
         "login": "anna.sorokina",
         "displayName": "Anna Sorokina",
         "team": {"id": "first-line-cis", "title": {"en": "First line, CIS", "ru": "Первая линия, СНГ"}},
-        "roles": ["support", "domain_operator"],
+        "roles": ["support", "first_line", "domain_operator"],
     }
-    assert len(people) == 7
+    assert len({each["team"]["id"] for each in people}) == len(people) == 15
 
 
 async def test_an_unknown_demo_login_is_refused_and_the_refusal_recorded(
@@ -334,8 +339,10 @@ async def test_a_member_of_two_teams_acts_for_one_at_a_time_and_never_mixes_thei
     db: Database, clock: ManualClock, recorder: RecorderInMemory, tmp_path: Path
 ) -> None:
     for file in ROLES.glob("*.yaml"):
-        members = TWO_TEAMS if file.stem == "executives-support" else ""
-        (tmp_path / file.name).write_text(file.read_text(encoding="utf-8") + members, encoding="utf-8")
+        team = file.read_text(encoding="utf-8")
+        if file.stem == "executives-support":
+            team = team.partition("members:")[0] + TWO_TEAMS
+        (tmp_path / file.name).write_text(team, encoding="utf-8")
     identity = identity_of(db, clock, recorder, teams=Teams.load(tmp_path))
     async with browser_of(identity) as browser:
         csrf = await sign_in(browser, "vera.lis")

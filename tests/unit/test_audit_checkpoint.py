@@ -107,8 +107,30 @@ def test_a_checkpoint_is_written_when_a_head_has_changed_and_holds_them_all(seal
     assert seals.checkpoint(_AT + timedelta(seconds=2))
     first, second = _checkpoints(seals)
     assert dict(first.heads) == {UUID(int=1): _head(1, 0), UUID(int=2): _head(2, 7)}
-    assert second.heads[UUID(int=1)] == _head(1, 1, ended=True)
+    assert dict(second.heads) == {UUID(int=2): _head(2, 7)}
     assert second.at == _AT + timedelta(seconds=2)
+    claims = seals.read_claims()
+    assert claims.problems == []
+    assert claims.ended == {UUID(int=1): _head(1, 1, ended=True)}
+
+
+def test_a_checkpoint_stays_small_however_many_chains_there_were(tmp_path: Path, seals: Seals) -> None:
+    for chain in range(1, 301):
+        seals.write_head(_head(chain, 9, ended=True))
+        if chain % 50 == 0:
+            seals.checkpoint(_AT + timedelta(seconds=chain))
+    path = tmp_path / "audit"
+    assert max(map(len, (path / "checkpoints.jsonl").read_text().splitlines())) < 1_000
+    assert list((path / "heads").iterdir()) == []
+    assert len(seals.read_claims().ended) == 300
+    # what a process wrote that was killed before its checkpoint counts for nothing, and is written over
+    with (path / "ended.jsonl").open("ab") as file:
+        file.write(b'{"half": ')
+    assert len(seals.read_claims().ended) == 300
+    seals.write_head(_head(999, 1, ended=True))
+    seals.checkpoint(_AT + timedelta(hours=1))
+    claims = seals.read_claims()
+    assert (len(claims.ended), claims.problems) == (301, [])
 
 
 def test_a_deleted_or_put_back_head_is_carried_on(tmp_path: Path, seals: Seals) -> None:

@@ -1,11 +1,18 @@
 """The command line: every command loads, and a wrong deployment is one clear line, never a trace."""
 
+import os
+import subprocess
+import sys
+import traceback
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from okno.cli import GROUPS, SCHEMA_COMMANDS, main
+from okno.errors import ConfigurationError
+from okno.storage.engine import driver_url
+from tests.stack import ROOT
 
 
 def test_help_lists_every_command_and_group() -> None:
@@ -45,6 +52,66 @@ def test_wrong_settings_are_one_error_that_names_the_key(
     assert result.exit_code == 1
     assert "key htp" in result.output
     assert "Traceback" not in result.output
+
+
+PASSWORD = "planted-d4tabase-password"
+ADDRESSES = {
+    "nobody answers": f"postgresql://okno:{PASSWORD}@127.0.0.1:9/okno",
+    "the password in the query": f"postgresql://okno@127.0.0.1:9/okno?password={PASSWORD}",
+    "a port that is none": f"postgresql://okno:{PASSWORD}@127.0.0.1:port/okno",
+    "an @ and a colon in the password": f"postgresql://okno:x@y:{PASSWORD}@127.0.0.1:9/okno",
+    "another database": f"mysql://okno:{PASSWORD}@127.0.0.1:9/okno",
+}
+
+
+@pytest.mark.parametrize("address", sorted(ADDRESSES))
+def test_no_wrong_address_of_the_database_is_repeated(address: str) -> None:
+    try:
+        driver_url(ADDRESSES[address])
+    except ConfigurationError as error:
+        assert "DATABASE_URL" in error.message
+        assert PASSWORD not in "".join(traceback.format_exception(error))
+    else:
+        assert address in ("nobody answers", "the password in the query")
+
+
+@pytest.mark.parametrize(
+    ("command", "address"),
+    [
+        ("migrate", "nobody answers"),
+        ("migrate", "an @ and a colon in the password"),
+        ("api", "nobody answers"),
+    ],
+)
+def test_no_error_of_a_process_tells_the_password_of_the_database(
+    command: str, address: str, tmp_path: Path
+) -> None:
+    """Nothing listens on port 9. A process of its own: what it logs counts, and what Python writes when it ends."""
+    names = ("HR", "DIRECTORY")
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("OKNO_")},
+        **{f"OKNO_{name}_URL": "http://127.0.0.1:9" for name in names},
+        **{f"OKNO_{name}_TOKEN": "unused" for name in names},
+        "OKNO_DOMAIN_URL": "ldap://127.0.0.1:9",
+        "OKNO_DOMAIN_BIND_DN": "cn=okno",
+        "OKNO_DOMAIN_PASSWORD": "unused",
+        "OKNO_EQUIPMENT_URL": "postgresql://127.0.0.1:9/equipment",
+        "OKNO_LOG_LEVEL": "DEBUG",
+        "OKNO_DATA_DIR": str(tmp_path),
+        "DATABASE_URL": ADDRESSES[address],
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "okno.cli", command],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    said = done.stdout + done.stderr
+    assert done.returncode == 1
+    assert "database" in said.lower()
+    assert PASSWORD not in said
+    assert "Traceback" not in said
 
 
 def test_commands_on_an_empty_data_folder_say_what_to_do(

@@ -3,6 +3,7 @@
 import random
 import re
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any, cast
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from strawberry.execution import optimized_is_awaitable
 
 from okno.graph import compiled
 from okno.graph.compiled import program, site, vouching
+from okno.graph.compiled.entries import completers_of, entries_of
 from okno.graph.compiled.leaves import Mismatch
 from okno.graph.compiled.program import Program
 from okno.graph.compiled.shapes import Node, is_read_as_attribute, is_relay_id, is_section_resolver
@@ -19,7 +21,9 @@ from okno.graph.compiled.vouching import relay_id
 from okno.graph.executor import GatedExecutor
 from okno.graph.plans import PlanCache, estimated_size
 from okno.policy.condition import ME, Compare
+from okno.policy.masking import FORMS, Mask
 from okno.policy.service import Alternative, Decision, Outcome
+from okno.sources.model import SectionData
 from tests.api.differential import Cat, Colour, Scene, TableGate, build
 from tests.api.world import Parts
 
@@ -197,6 +201,18 @@ def test_a_template_serves_those_only_who_would_plan_the_same(schema: GraphQLSch
     assert len(plans) == 2
 
 
+def test_plans_of_policies_long_gone_are_let_go(schema: GraphQLSchema) -> None:
+    plans, gate, text = PlanCache(), OneGate(), "{ pets { name } }"
+    sizes = []
+    for version in ("first", "second", "third", "third"):
+        gate.policy = cast(Any, version)
+        run(schema, text, gate, plans=plans, pets=[cat("a")])
+        sizes.append(plans.size)
+
+    assert len(plans) == 2
+    assert sizes[0] < sizes[1] == sizes[2] == sizes[3]
+
+
 def test_plans_are_bounded_in_number_and_in_size(schema: GraphQLSchema) -> None:
     plans = PlanCache(number=5)
     for number in range(20):
@@ -279,3 +295,61 @@ def test_asking_for_one_person_decides_as_asking_row_by_row(number: int) -> None
     for_everybody = Decision(Outcome.ALLOW, (Alternative("open", "everybody", None),)).for_person(None)
     assert for_everybody({}) is not None
     assert for_everybody(None) is None
+
+
+def test_entries_of_a_section_are_completed_once_for_each_answer_of_its_source(parts: Parts) -> None:
+    section = cast(GraphQLObjectType, parts.graph.core.type_map["DirectorySection"])
+    completers = completers_of(section)
+    moment = datetime(2026, 11, 1, 12, tzinfo=UTC)
+    said = SectionData({"userName": "ivan", "modifiedAt": moment, "groups": ("a", "b"), "active": "yes"})
+    entries = entries_of(completers, said)
+    assert entries["userName"] == "ivan"
+    assert entries["modifiedAt"] == "2026-11-01T12:00:00+00:00"
+    assert entries["groups"] == ["a", "b"]
+    assert entries["email"] is None
+    assert "active" not in entries, "what is no yes or no is left to the stock executor"
+    assert entries_of(completers, said) is entries
+    assert entries_of(completers_of(section), said) is entries
+    assert entries_of(dict(completers), said) is not entries
+    assert entries_of(completers, None)["userName"] is None
+
+
+MASKED = Decision(
+    Outcome.CONDITIONAL,
+    (Alternative("here", "in RU", Compare("country", "=", "RU")),),
+    (Alternative("there", "in KZ", Compare("country", "=", "KZ")),),
+)
+
+
+class MaskGate(OneGate):
+    """Reads one field in full in Russia, sees it masked in Kazakhstan, and not at all elsewhere."""
+
+    def decide(self, type_name: str, field_name: str) -> Decision:
+        decision = super().decide(type_name, field_name)
+        return MASKED if decision is SEEN else decision
+
+    def mask_of(self, type_name: str, field_name: str) -> Mask:
+        return FORMS["first-letter"]
+
+    def is_recorded(self, type_name: str, field_name: str) -> bool:
+        return field_name == "name"
+
+
+def test_a_masked_row_stays_compiled_is_counted_apart_and_records_nothing(schema: GraphQLSchema) -> None:
+    pets = [cat("Murka"), cat("Barsik", "KZ"), cat("Kotik", "UZ"), cat(None, "KZ")]
+    for number, each in enumerate(pets):
+        each.facts = {**(each.facts or {}), "id": UUID(int=number)}
+    data, executor = run(schema, CATS, MaskGate("Cat", "name"), pets=pets)
+    assert [row["name"] for row in data["pets"]] == ["Murka", "B•••", None, None]
+    assert only_program(executor).fallen_back == 0
+    line = next(line for line in executor.plan.report() if line["path"] == "pets[].name")
+    assert (line["allowed"], line["masked"], line["denied"]) == (1, 2, 1)
+    assert (line["rule"], line["mask"]) == ("here", {"rule": "there", "reason": "in KZ"})
+    assert list(executor.sensitive_reads) == [UUID(int=0)]
+
+
+def test_what_is_no_text_is_not_shown_masked(schema: GraphQLSchema) -> None:
+    data, executor = run(schema, CATS, MaskGate("Cat", "colour"), pets=[cat("a"), cat("b", "KZ")])
+    assert [row["colour"] for row in data["pets"]] == ["RED", None]
+    line = next(line for line in executor.plan.report() if line["path"] == "pets[].colour")
+    assert "masked" not in line

@@ -7,6 +7,7 @@ import pytest
 from okno.errors import ConfigurationError
 from okno.identity.model import employee_uuid
 from okno.identity.teams import Teams
+from okno.policy.service import Incompatible
 from okno.sandbox.company import FIXED_PEOPLE
 
 ROLES = Path(__file__).resolve().parents[2] / "config" / "roles"
@@ -25,6 +26,9 @@ card: [directory]
 def test_the_shipped_teams_load_and_compose_their_cards_of_known_widgets() -> None:
     teams = Teams.load(ROLES, known_widgets=WIDGETS)
     assert [team.id for team in teams] == [
+        "analytics",
+        "badges",
+        "certificates",
         "devices",
         "executives-support",
         "first-line-africa",
@@ -32,22 +36,18 @@ def test_the_shipped_teams_load_and_compose_their_cards_of_known_widgets() -> No
         "first-line-south-america",
         "hr-service-desk",
         "identity",
+        "mail",
+        "marketing",
+        "network",
         "security",
+        "software",
     ]
 
 
 def test_the_demo_people_are_people_of_the_generated_company() -> None:
     employees = {person.login: person for person in FIXED_PEOPLE}
     demo = Teams.load(ROLES).list_demo_people()
-    assert {person.login for person in demo} == {
-        "anna.sorokina",
-        "kwame.mensah",
-        "dmitry.orlov",
-        "elena.kim",
-        "pavel.zaitsev",
-        "vera.lis",
-        "lucia.torres",
-    }
+    assert {team.id for person in demo for team in person.teams} == {team.id for team in Teams.load(ROLES)}
     for person in demo:
         employee = employees[person.login]
         assert (person.personnel_number, person.display_name) == (
@@ -56,17 +56,18 @@ def test_the_demo_people_are_people_of_the_generated_company() -> None:
         )
 
 
-def test_the_cards_of_the_teams_differ() -> None:
-    cards = [tuple(team.card) for team in Teams.load(ROLES)]
-    assert len(set(cards)) >= 6
-    assert all(set(card) == set(WIDGETS) for card in cards)
+def test_the_teams_differ_in_what_they_are_given_and_show() -> None:
+    teams = list(Teams.load(ROLES))
+    assert len({tuple(team.card) for team in teams}) >= 9
+    assert len({(*team.roles, *team.countries) for team in teams}) == len(teams)
+    assert all(team.hours is not None for team in teams)
 
 
 def test_rights_carry_the_team_its_roles_and_its_countries_only() -> None:
     team = Teams.load(ROLES).find("first-line-africa")
     assert team is not None
     rights = team.rights({"session"})
-    assert rights.roles == {"support", "domain_operator"}
+    assert rights.roles == {"support", "first_line", "domain_operator"}
     assert rights.countries == {"NG", "GH", "CI", "MZ", "KE"}
     assert rights.teams == {"first-line-africa"}
     assert rights.facts == {"session"}
@@ -151,6 +152,35 @@ def test_a_demo_person_of_two_teams_is_one_person(tmp_path: Path) -> None:
     (person,) = Teams.load(tmp_path).list_demo_people()
     assert [team.id for team in person.teams] == ["mail", "network"]
     assert person.employee_id == employee_uuid("1")
+
+
+DUTIES = [
+    Incompatible(frozenset({"auditor", "operator"}), "who reads does not do", "policies/roles.polar", 7)
+]
+
+
+def test_a_team_cannot_hold_roles_that_are_to_be_separate(tmp_path: Path) -> None:
+    (tmp_path / "mail.yaml").write_text(TEAM.replace("[support]", "[auditor, operator]"), encoding="utf-8")
+    with pytest.raises(ConfigurationError) as error:
+        Teams.load(tmp_path, incompatible=DUTIES)
+    assert (
+        f"{tmp_path / 'mail.yaml'}, key roles: auditor and operator do not go together: who reads does not do "
+        "(policies/roles.polar:7)"
+    ) in error.value.message
+
+
+def test_a_demo_person_cannot_collect_roles_that_are_to_be_separate_from_several_teams(
+    tmp_path: Path,
+) -> None:
+    member = 'members:\n  - {login: a.b, display_name: A B, personnel_number: "1"}\n'
+    (tmp_path / "mail.yaml").write_text(TEAM.replace("[support]", "[auditor]") + member, encoding="utf-8")
+    network = TEAM.replace("id: mail", "id: network").replace("[support]", "[operator]")
+    (tmp_path / "network.yaml").write_text(network + member, encoding="utf-8")
+    assert len(list(Teams.load(tmp_path))) == 2
+    with pytest.raises(
+        ConfigurationError, match=r"members of mail, network: a\.b is in all of them, and auditor"
+    ):
+        Teams.load(tmp_path, incompatible=DUTIES)
 
 
 def test_a_folder_without_teams_is_an_error(tmp_path: Path) -> None:

@@ -192,7 +192,7 @@ def test_generation_reports_progress_to_the_end(tmp_path: Path) -> None:
     generate(1, 2500, tmp_path / "company", TODAY, lambda done, total: seen.append((done, total)))
     assert seen == [(2000, 2500), (2500, 2500)]
     assert describe(tmp_path / "company") == {
-        "format": "1",
+        "format": "2",
         "seed": "1",
         "employees": "2500",
         "today": "2026-11-02",

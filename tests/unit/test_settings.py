@@ -98,3 +98,37 @@ def test_the_public_address_is_kept_as_browsers_write_an_origin(config: Path, gi
 def test_half_a_public_address_stops_the_start(config: Path, given: str) -> None:
     with pytest.raises(ConfigurationError, match="environment variable OKNO_PUBLIC_URL"):
         load_settings({"OKNO_CONFIG_DIR": str(config), "OKNO_PUBLIC_URL": given})
+
+
+def _serving(config: Path, **environment: str) -> None:
+    load_settings({"OKNO_CONFIG_DIR": str(config), **environment}).check_serving()
+
+
+@pytest.mark.parametrize(
+    "url", ["", "http://okno.example.com", "http://10.0.0.7:8000", "http://localhost:8000"]
+)
+def test_production_is_not_served_by_plain_http(config: Path, url: str) -> None:
+    with pytest.raises(ConfigurationError, match="browsers must come by https"):
+        _serving(config, OKNO_PUBLIC_URL=url)
+
+
+def test_production_may_be_tried_on_this_machine_alone_when_it_is_said(config: Path) -> None:
+    _serving(config, OKNO_PUBLIC_URL="https://okno.example.com")
+    for url in ("", "http://localhost:8000", "http://127.0.0.1:9000", "http://[::1]:9000"):
+        _serving(config, OKNO_PUBLIC_URL=url, OKNO_PLAIN_LOCALHOST="true")
+    for url in ("http://okno.example.com", "http://localhost.evil.example", "http://10.0.0.7"):
+        with pytest.raises(ConfigurationError, match="https"):
+            _serving(config, OKNO_PUBLIC_URL=url, OKNO_PLAIN_LOCALHOST="true")
+    _serving(config, OKNO_MODE="development", OKNO_PUBLIC_URL="http://10.0.0.7:8000")
+
+
+def test_private_networks_are_open_in_development_and_named_in_production(config: Path) -> None:
+    def allowed(**environment: str) -> list[str]:
+        settings = load_settings({"OKNO_CONFIG_DIR": str(config), **environment})
+        return [str(network) for network in settings.allowed_networks]
+
+    assert allowed() == []
+    assert "10.0.0.0/8" in allowed(OKNO_MODE="development")
+    assert allowed(OKNO_NETWORK_ALLOW="10.20.0.0/16, fd12::/32") == ["10.20.0.0/16", "fd12::/32"]
+    with pytest.raises(ConfigurationError, match=r"OKNO_NETWORK_ALLOW|network\.allow"):
+        allowed(OKNO_NETWORK_ALLOW="10.20.0.0/99")

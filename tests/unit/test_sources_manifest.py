@@ -104,6 +104,12 @@ def test_the_shipped_manifests_are_right() -> None:
         "domain.unlock",
         "domain.add_to_group",
         "domain.remove_from_group",
+        "domain.disable",
+        "domain.enable",
+        "domain.grant_vpn",
+        "domain.revoke_vpn",
+        "domain.grant_application",
+        "domain.revoke_application",
     ]
 
 

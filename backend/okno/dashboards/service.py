@@ -5,16 +5,19 @@ from collections.abc import Mapping, Sequence
 from okno.dashboards.model import WidgetDefinition
 from okno.identity.model import Actor
 from okno.identity.teams import Teams
+from okno.policy.current import PolicySource
 from okno.policy.service import Outcome, Policy
 
 
 class Dashboards:
     """The widgets of this deployment and the cards of its teams."""
 
-    def __init__(self, *, widgets: Mapping[str, WidgetDefinition], teams: Teams, policy: Policy) -> None:
+    def __init__(
+        self, *, widgets: Mapping[str, WidgetDefinition], teams: Teams, policy: PolicySource
+    ) -> None:
         self._widgets = widgets
         self._teams = teams
-        self._policy = policy
+        self._policies = policy
 
     @property
     def documents(self) -> Sequence[str]:
@@ -26,12 +29,13 @@ class Dashboards:
 
         A widget is left out when the policy denies, on every row, each field that it would show.
         """
+        policy = self._policies.get()
         return [
             widget
             for widget_id in self._card(actor)
             if (widget := self._widgets.get(widget_id))
             and widget.manifest.slot == slot
-            and self._shows(actor, widget)
+            and any(_may_read(policy, actor, type_name, field) for type_name, field in widget.leaves)
         ]
 
     def _card(self, actor: Actor) -> Sequence[str]:
@@ -40,9 +44,7 @@ class Dashboards:
         cards = [team.card for team_id in acting if (team := self._teams.find(team_id))]
         return list(dict.fromkeys(widget_id for card in cards for widget_id in card))
 
-    def _shows(self, actor: Actor, widget: WidgetDefinition) -> bool:
-        return any(self._may_read(actor, type_name, field) for type_name, field in widget.leaves)
 
-    def _may_read(self, actor: Actor, type_name: str, field: str) -> bool:
-        table = self._policy.table(actor.rights, "read", self._policy.resource_of(type_name))
-        return table.decide(f"{type_name}.{field}").outcome is not Outcome.DENY
+def _may_read(policy: Policy, actor: Actor, type_name: str, field: str) -> bool:
+    table = policy.table(actor.rights, "read", policy.resource_of(type_name))
+    return table.decide(f"{type_name}.{field}").outcome is not Outcome.DENY

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from okno.audit.fanout import Fanout
 from okno.audit.records import ActorRef
+from okno.audit.search import Search
 from okno.audit.service import Journal
 from okno.clock import Clock
 from okno.dashboards.service import Dashboards
@@ -14,8 +15,11 @@ from okno.graph.loaders import Loaders
 from okno.graph.sections import SectionSpec
 from okno.identity.model import Actor
 from okno.identity.teams import Teams
+from okno.limits.service import RequestLimits
 from okno.operations.service import Operations
 from okno.people.service import People
+from okno.policy.current import PolicySource
+from okno.policy.decisions import DecisionCounts
 from okno.policy.service import Policy
 from okno.sources.service import Sources
 from okno.usage.model import Client
@@ -26,10 +30,11 @@ from okno.usage.service import Usage
 class Services:
     """The services that the graph stands on; one set for each process."""
 
-    policy: Policy
+    policy: PolicySource
     people: People
     sources: Sources
     journal: Journal
+    search: Search
     operations: Operations
     dashboards: Dashboards
     teams: Teams
@@ -37,22 +42,29 @@ class Services:
     clock: Clock
     fanout: Fanout
     cursors: Cursors = field(default_factory=Cursors)
+    limits: RequestLimits | None = None
+    decisions: DecisionCounts = field(default_factory=DecisionCounts)
 
 
 @dataclass(slots=True)
 class Context:
-    """One request. Loaders and decisions live as long as it does and belong to its actor alone."""
+    """One request. Loaders and decisions live as long as it does and belong to its actor alone.
+
+    `policy` is the one that was in force when the request came; all of it is decided by that.
+    """
 
     actor: Actor
     services: Services
     sections: Mapping[str, SectionSpec]
     request_id: str
     client: Client
+    policy: Policy = field(init=False)
     gate: Gate = field(init=False)
     _loaders: Loaders | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
-        self.gate = Gate(self.services.policy, self.actor)
+        self.policy = self.services.policy.get()
+        self.gate = Gate(self.policy, self.actor)
 
     @property
     def loaders(self) -> Loaders:
@@ -68,10 +80,6 @@ class Context:
         self._loaders = None
 
     @property
-    def policy(self) -> Policy:
-        return self.services.policy
-
-    @property
     def people(self) -> People:
         return self.services.people
 
@@ -82,6 +90,10 @@ class Context:
     @property
     def journal(self) -> Journal:
         return self.services.journal
+
+    @property
+    def search(self) -> Search:
+        return self.services.search
 
     @property
     def operations(self) -> Operations:
@@ -107,4 +119,4 @@ class Context:
     def actor_ref(self) -> ActorRef:
         """The actor as the journal names them."""
         actor = self.actor
-        return ActorRef(id=actor.id, kind=actor.kind, login=actor.login, display_name=actor.display_name)
+        return ActorRef(actor.id, actor.kind, actor.login, actor.display_name, actor.team)

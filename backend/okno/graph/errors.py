@@ -32,6 +32,8 @@ CODES: Mapping[str, str] = {
     "NOT_ACCEPTABLE": "No type that the client accepts is spoken here.",
     "NOT_FOUND": "There is no such object, or none that the caller may know of.",
     "PERSISTED_DOCUMENT_NOT_FOUND": "No document is registered under this id.",
+    "RATE_LIMITED": "More was asked for than one may have in that time: `extensions.limit`, what is `allowed` and "
+    "`retryAfterSeconds`.",
     "UNAUTHENTICATED": "Nobody is signed in.",
     "UNAVAILABLE": "Something that Okno depends on does not answer; trying again later is safe.",
     "UNKNOWN_OUTCOME": "An effect was started and its result is not known.",
@@ -100,8 +102,7 @@ def failure_body(error: OknoError, request_id: str) -> dict[str, Any]:
     if isinstance(error, ConfigurationError):
         log.error("graphql.misconfigured", exc_info=error)
         return error_body(INTERNAL, "INTERNAL", request_id)
-    told = error.told if isinstance(error, BadRequest) else {}
-    return error_body(error.message, error.code, request_id, told)
+    return error_body(error.message, error.code, request_id, error.told)
 
 
 def _format(error: GraphQLError, request_id: str, code: str, executing: bool) -> dict[str, Any]:
@@ -111,7 +112,7 @@ def _format(error: GraphQLError, request_id: str, code: str, executing: bool) ->
     message = formatted["message"]
     if isinstance(cause, OknoError) and not isinstance(cause, ConfigurationError):
         message = cause.message
-        extensions["code"] = cause.code
+        extensions |= {"code": cause.code, **cause.told}
         if cause.field is not None:
             extensions["field"] = cause.field
     elif innermost.extensions and "code" in innermost.extensions:

@@ -19,12 +19,15 @@ from graphql.execution.executor import SELECTIONS_NESTED_TOO_DEEPLY, to_nodes
 from graphql.pyutils import AwaitableOrValue, Path
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
+from okno.errors import OknoError
 from okno.graph.compiled.loading import load_sections
 from okno.graph.compiled.program import Program
 from okno.graph.compiled.run import ListRun, Loaded, Note, Run
 from okno.graph.compiled.site import ROWS_OF_AN_OBJECT
 from okno.graph.cost import Bill
-from okno.graph.plan import Plan, Selection, Template
+from okno.graph.decided import Ledger, ledger_of
+from okno.graph.gate import View
+from okno.graph.plan import Masking, Plan, Selection, Template
 from okno.graph.planning import Planner
 from okno.graph.plans import PlanCache, PlanKey
 from okno.sources.api import SectionMeta
@@ -43,6 +46,7 @@ class GatedExecutor(StrawberryGraphQLCoreExecutionContext):
     plan: Plan
     bill: Bill
     compiles = True
+    ledger: Ledger | None = None
     _template: Template
     _plans: PlanCache | None = None
     _key: PlanKey = ()
@@ -52,6 +56,9 @@ class GatedExecutor(StrawberryGraphQLCoreExecutionContext):
         super().__init__(*args, **kwargs)
         # employee → (label, fields of a recorded level that were resolved)
         self.sensitive_reads: dict[UUID, tuple[str | None, set[str]]] = {}
+        # objects and lists that are rows or have rows in them: selection, value, its program, whether it is a list
+        self.seen: list[tuple[Selection, Any, Program | None, bool]] = []
+        self._listed: dict[int, Path] = {}  # kept, so that no other path gets the same id
 
     def prepare(
         self,
@@ -94,6 +101,9 @@ class GatedExecutor(StrawberryGraphQLCoreExecutionContext):
         self._template = template
         self._selections = template.by_details
         self._collected = template.collected
+        context = self.context_value
+        if context.services is not None:  # there are none where the executor alone is looked at
+            self.ledger = ledger_of(template, self.schema, context.gate, context.services.decisions)
         return self.plan
 
     def _make_template(self) -> Template:
@@ -199,9 +209,15 @@ class GatedExecutor(StrawberryGraphQLCoreExecutionContext):
                 return self._complete_denied_section(selection, parent_type, source, path, position_context)
             plan.allowed[index] += 1
         elif not selection.is_open:
-            if not plan.admits(selection, getattr(source, "facts", None)):
+            view = plan.view(selection, getattr(source, "facts", None))
+            if view is View.NOTHING:
                 plan.denied[index] += 1
                 return None if selection.nullable else self._refuse(selection, parent_type, path)
+            if view is View.MASKED:
+                plan.masked[index] += 1
+                found = super().execute_field(parent_type, source, field_details_list, path, position_context)
+                assert selection.masking is not None
+                return self._hide(selection.masking, found)
             plan.allowed[index] += 1
         if selection.recorded:
             self.note([(source, (f"{selection.type_name}.{selection.field_name}",))])
@@ -222,6 +238,7 @@ class GatedExecutor(StrawberryGraphQLCoreExecutionContext):
             named: Any = item_type.of_type if is_non_null_type(item_type) else item_type
             if not isinstance(named, GraphQLList):
                 program = self._program(field_details_list, named, rows=len(items), of_list=True)  # type: ignore[arg-type]
+            self._see(field_details_list, items, program, path)
         if program is None:
             return super().complete_iterable_value(
                 item_type, field_details_list, info, path, items, position_context
@@ -248,6 +265,8 @@ class GatedExecutor(StrawberryGraphQLCoreExecutionContext):
         if self.compiles:
             rows = 1 if type(path.key) is int else ROWS_OF_AN_OBJECT
             program = self._program(field_details_list, return_type, rows=rows, of_list=False)
+        if type(path.key) is not int or id(path.prev) not in self._listed:
+            self._see(field_details_list, result, program, None)
         stock = super().complete_object_value
         if program is None:
             return stock(return_type, field_details_list, info, path, result, position_context)
@@ -284,6 +303,17 @@ class GatedExecutor(StrawberryGraphQLCoreExecutionContext):
             self._template, selection, named, self.schema, rows=rows, of_list=of_list
         )
 
+    def _see(self, details: FieldDetailsList, value: Any, program: Program | None, path: Path | None) -> None:
+        """Remembers an object, or the list at a path, for the count of decisions."""
+        selection, ledger = self._selections.get(id(details)), self.ledger
+        if selection is None or ledger is None or selection.index not in ledger.reaching:
+            return
+        if path is not None:
+            if program is None and not (value and getattr(value[0], "facts", None) is not None):
+                return  # its objects will come one by one
+            self._listed[id(path)] = path
+        self.seen.append((selection, value, program, path is not None))
+
     def _complete_denied_section(
         self,
         selection: Selection,
@@ -306,6 +336,29 @@ class GatedExecutor(StrawberryGraphQLCoreExecutionContext):
             self.handle_field_error(error, field.type, selection.details, path)
             return None
 
+    def _hide(self, masking: Masking, found: Any) -> Any:
+        """What is shown of the completed value instead of it, or an awaitable of that."""
+        if not self.is_awaitable(found):
+            return masking.hide(found)
+
+        async def hide_later() -> Any:
+            return masking.hide(await found)
+
+        return hide_later()
+
+    def handle_field_error(
+        self,
+        raw_error: Exception,
+        return_type: GraphQLOutputType,
+        field_details_list: FieldDetailsList,
+        path: Path,
+    ) -> None:
+        """As graphql-core's own, which tells in its errors the value that it could not complete."""
+        selection = self._selections.get(id(field_details_list))
+        if selection is not None and selection.tells_no_value:
+            raw_error = _without_value(raw_error, f"{selection.type_name}.{selection.field_name}")
+        super().handle_field_error(raw_error, return_type, field_details_list, path)
+
     def _refuse(self, selection: Selection, parent_type: GraphQLObjectType, path: Path) -> None:
         """A field that is never null cannot be hidden by a null: the nearest nullable parent goes."""
         name = f"{selection.type_name}.{selection.field_name}"
@@ -324,3 +377,16 @@ class GatedExecutor(StrawberryGraphQLCoreExecutionContext):
                 may_name = self.context_value.gate.reads(facts, "Employee", "login")
                 known = self.sensitive_reads[subject] = (source.subject_label if may_name else None, set())
             known[1].update(names)
+
+
+class WithheldError(Exception):
+    """A value that must not be told could not be completed."""
+
+
+def _without_value(error: Exception, name: str) -> Exception:
+    """The error without what may show a value of the field. What Okno itself tells people stays, and what lies below."""
+    if isinstance(error, OknoError) or (
+        isinstance(error, GraphQLError) and (error.path is not None or "code" in (error.extensions or {}))
+    ):
+        return error
+    return WithheldError(f"{type(error).__name__} in {name}, whose value is not to be told")

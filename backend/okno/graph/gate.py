@@ -1,6 +1,7 @@
 """The gate: which of a request's selections may be resolved, decided by the policy's tables before anything runs."""
 
 from collections.abc import Mapping
+from enum import Enum
 from typing import Any
 from uuid import UUID
 
@@ -9,9 +10,18 @@ import structlog
 from okno.graph.directives import RECORDED_LEVELS
 from okno.identity.model import Actor
 from okno.policy.condition import Condition
+from okno.policy.masking import Mask
 from okno.policy.service import Alternative, Decision, Outcome, Policy, PolicyError, Table
 
 log = structlog.get_logger(__name__)
+
+
+class View(Enum):
+    """How much of a field a row's reader is given."""
+
+    FULL = "full"
+    MASKED = "masked"
+    NOTHING = "nothing"
 
 
 class RowDecision:
@@ -57,6 +67,18 @@ class Gate:
         table = self._table(action, self.policy.resource_of(type_name))
         return table.decide(f"{type_name}.{field_name}")
 
+    def lacks(self, type_name: str, field_name: str) -> str | None:
+        """The fact whose absence alone denies the field on all rows, if the actor can mend that: `second_factor`."""
+        rights = self.actor.stepped_up
+        if rights is None:
+            return None
+        try:
+            table = self.policy.table(rights, "read", self.policy.resource_of(type_name))
+        except PolicyError:
+            return None
+        opened = table.decide(f"{type_name}.{field_name}").outcome is not Outcome.DENY
+        return "second_factor" if opened else None
+
     def may_use(self, permission: str) -> bool:
         """Whether the actor has a page or an ability, such as introspection.use."""
         return self._table("use", "Okno").decide(permission).outcome is Outcome.ALLOW
@@ -80,7 +102,7 @@ class Gate:
         known = self._known_rows.get((id(decision), of_journal))
         if known is not None:
             return known[1]
-        me = self.actor.id if of_journal else self.actor.employee_id
+        me = self._me(type_name)
         key = (decision.alternatives, me)
         found = self._rows.get(key)
         if found is None:
@@ -88,9 +110,18 @@ class Gate:
         self._known_rows[id(decision), of_journal] = decision, found
         return found
 
+    def _me(self, type_name: str) -> UUID | None:
+        """Who asks, as conditions on rows of the type compare it."""
+        of_journal = self.policy.resource_of(type_name) == "JournalRecord"
+        return self.actor.id if of_journal else self.actor.employee_id
+
     def resource_of(self, type_name: str) -> str:
         """The resource by whose rows the fields of a type are decided."""
         return self.policy.resource_of(type_name)
+
+    def mask_of(self, type_name: str, field_name: str) -> Mask:
+        """How a field is shown to those who see it masked."""
+        return self.policy.mask_of(f"{type_name}.{field_name}")
 
     def is_recorded(self, type_name: str, field_name: str) -> bool:
         """Whether reading the field of an employee leaves a record in the journal."""
@@ -101,11 +132,19 @@ class Gate:
         return self.reads(facts, type_name, "id")
 
     def reads(self, facts: Mapping[str, object], type_name: str, field_name: str) -> bool:
-        """Whether the actor may read the field of the row with these facts."""
+        """Whether the actor may read the field of the row with these facts in full."""
         decision = self.decide(type_name, field_name)
         if decision.outcome is Outcome.CONDITIONAL:
             return self.rows(type_name, decision).decide(facts) is not None
         return decision.outcome is Outcome.ALLOW
+
+    def view(self, facts: Mapping[str, object], type_name: str, field_name: str) -> View:
+        """How much of the field of the row with these facts the actor is given."""
+        if self.reads(facts, type_name, field_name):
+            return View.FULL
+        decision = self.decide(type_name, field_name)
+        me = self._me(type_name)
+        return View.MASKED if decision.masks and decision.mask(facts, me) is not None else View.NOTHING
 
     def visible_rows(self, type_name: str) -> Decision:
         """The decision on the id, whose condition is the filter that lists put into SQL before their limit."""
@@ -116,8 +155,13 @@ class Gate:
         conditions: list[Condition] = []
         for field in fields:
             decision = self.decide("Employee", field)
-            if decision.outcome is Outcome.DENY:
+            if not decision.alternatives:
                 return False, []
             if decision.condition is not None:
                 conditions.append(decision.condition)
         return True, conditions
+
+    def recognisable(self, field: str) -> tuple[bool, Condition | None]:
+        """Whether and on which rows one may find an employee by the whole value of the field, without reading it."""
+        decision = self._table("match", "Employee").decide(f"Employee.{field}")
+        return bool(decision.alternatives), decision.condition

@@ -13,6 +13,7 @@ from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
+from okno.asgi import headers_of
 from okno.errors import OknoError, Unauthenticated
 from okno.graph.context import Services
 from okno.graph.documents import DocumentReader
@@ -30,6 +31,7 @@ from okno.graph.trusted import TrustedDocuments
 from okno.identity.http import SessionMiddleware, find_actor, get_actor
 from okno.identity.model import Actor
 from okno.identity.service import Identity
+from okno.limits.service import Asking
 from okno.usage.clients import HEADER as CLIENT_HEADER
 
 PATH = "/graphql"
@@ -107,7 +109,9 @@ class GraphEndpoint:
                 return self._explore(request)
             return await self._answer(request, request_id, media_type or JSON, accept)
         except OknoError as error:
-            return _response(failure_body(error, request_id), error.http_status, media_type or JSON)
+            response = _response(failure_body(error, request_id), error.http_status, media_type or JSON)
+            response.headers.update(headers_of(error))
+            return response
         except ClientDisconnect:
             return Response(status_code=400)
         except Exception:
@@ -128,6 +132,10 @@ class GraphEndpoint:
             batched, operations = False, [read_query_string(request.scope["query_string"], limits)]
         else:
             batched, operations = read_operations(await _body(request, limits.body_bytes), limits)
+        if len(operations) > 1 and (asking := Asking.find(request.scope)) is not None:
+            waiting = asking.limits.act(actor.kind, actor.id, len(operations) - 1)
+            if waiting is not None:
+                await waiting
         client, read_only = request.headers.get(CLIENT_HEADER), request.method != "POST"
         if read_only and actor.csrf_token is not None:
             self._check_page(actor, request, takes_events=takes_events)
@@ -154,6 +162,9 @@ class GraphEndpoint:
         response = _response(answer.body, _status(answer, media_type, accept), media_type)
         if answer.status == 405:
             response.headers["Allow"] = "POST"  # RFC 9110 section 15.5.6: it has to be told
+        elif answer.status == 429:
+            told = answer.body["errors"][0]["extensions"]
+            response.headers["Retry-After"] = str(told["retryAfterSeconds"])
         return response
 
     def _check_page(self, actor: Actor, request: Request, *, takes_events: bool) -> None:
@@ -172,12 +183,13 @@ class GraphEndpoint:
             actor = None
         if actor is None:
             return RedirectResponse(f"/?next={PATH}", status_code=303)
-        if not Gate(self._server.services.policy, actor).may_use(EXPLORER_PERMISSION):
+        if not Gate(self._server.services.policy.get(), actor).may_use(EXPLORER_PERMISSION):
             raise BadRequest("The policy does not let you use the explorer.", code="DENIED", status=403)
         headers = {
             "Cache-Control": "no-store",
-            "Content-Security-Policy": "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
-            "font-src 'self' data:; worker-src 'self' blob:; frame-ancestors 'none'; base-uri 'self'",
+            "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+            "font-src 'self' data:; connect-src 'self'; worker-src 'self' blob:; form-action 'none'; "
+            "frame-ancestors 'none'; base-uri 'none'",
             "Vary": "Accept",
         }
         return FileResponse(self.explorer / "index.html", headers=headers)

@@ -8,6 +8,7 @@ import strawberry
 
 from okno.errors import InvalidInput
 from okno.graph.context import Context
+from okno.graph.gate import View
 from okno.graph.ids import parse_employee_id
 from okno.operations.api import (
     OperationPreviewInput,
@@ -15,8 +16,9 @@ from okno.operations.api import (
     OperationRunInput,
     OperationRunPayload,
 )
-from okno.operations.model import Preview, Problem, RunResult
+from okno.operations.model import Preview, Problem, RunResult, ShownChange
 from okno.people.model import Person
+from okno.policy.masking import Mask, hidden
 
 Info = strawberry.Info[Any]
 
@@ -43,7 +45,11 @@ class Mutation:
             context.actor, str(input.operation), person, input.input, input.idempotency_key
         )
         return OperationPreviewPayload.of_preview(
-            replace(preview, problems=_hide(context, person, preview.problems))
+            replace(
+                preview,
+                changes=_shown(context, person, preview.changes),
+                problems=_hide(context, person, preview.problems),
+            )
         )
 
     @strawberry.mutation(description="Runs an operation whose changes were seen. Once per idempotency key.")
@@ -65,7 +71,11 @@ class Mutation:
             idempotency_key=input.idempotency_key,
         )
         return OperationRunPayload.of_result(
-            replace(result, problems=_hide(context, person, result.problems))
+            replace(
+                result,
+                changes=_shown(context, person, result.changes),
+                problems=_hide(context, person, result.problems),
+            )
         )
 
 
@@ -83,3 +93,29 @@ def _hide(context: Context, person: Person, problems: Sequence[Problem]) -> Sequ
     if any(problem.code == "DENIED" for problem in problems) and not context.gate.sees(person.facts()):
         return (NO_EMPLOYEE,)
     return problems
+
+
+def _shown(
+    context: Context, person: Person, changes: Sequence[ShownChange] | None
+) -> Sequence[ShownChange] | None:
+    """The changes as the actor may see the fields that they are of: who may change a value need not know it."""
+    if changes is None:
+        return None
+    facts, found = person.facts(), []
+    for change in changes:
+        section, _, field = change.path.partition(".")
+        spec = context.sections.get(section)
+        view = View.NOTHING
+        if spec is not None and context.gate.reads(facts, "Employee", section):
+            view = context.gate.view(facts, spec.type_name, field)
+        if view is not View.FULL:
+            hide = context.gate.mask_of(spec.type_name, field) if spec and view is View.MASKED else hidden
+            change = replace(change, before=_masked(change.before, hide), after=_masked(change.after, hide))
+        found.append(change)
+    return found
+
+
+def _masked(value: Any, hide: Mask) -> Any:
+    if isinstance(value, list):
+        return [_masked(each, hide) for each in value]
+    return None if value is None else hide(str(value))

@@ -5,9 +5,11 @@ from typing import Any, cast
 
 from graphql import (
     GraphQLError,
+    GraphQLField,
     GraphQLObjectType,
     GraphQLOutputType,
     GraphQLSchema,
+    GraphQLString,
     get_named_type,
     is_abstract_type,
     is_list_type,
@@ -17,9 +19,10 @@ from graphql import (
 from graphql.execution.collect_fields import CollectedFields, FieldDetailsList, GroupedFieldSet
 
 from okno.graph.gate import Gate
-from okno.graph.plan import Guard, Selection, Template
+from okno.graph.plan import Guard, Masking, Selection, Template
 from okno.graph.sections import SectionSpec
-from okno.policy.service import Outcome
+from okno.policy.model import decide
+from okno.policy.service import Decision, Outcome
 
 MAX_SELECTIONS = 2_000
 
@@ -74,9 +77,8 @@ class Planner:
                     extensions={"code": "LIMIT_EXCEEDED"},
                 )
             path = f"{prefix}.{response_name}" if prefix else response_name
-            selection = self._select(parent_type.name, field_name, path)
+            selection = self._select(parent_type, field_name, path)
             selection.response_name = response_name
-            selection.field = field
             selection.details = details
             selection.in_abstract = in_abstract
             selection.nullable = not is_non_null_type(field.type)
@@ -85,14 +87,29 @@ class Planner:
             self._descend(selection, field.type, in_abstract=in_abstract)
         return found
 
-    def _select(self, type_name: str, field_name: str, path: str) -> Selection:
-        decision = self._gate.decide(type_name, field_name)
+    def _select(self, parent_type: GraphQLObjectType, field_name: str, path: str) -> Selection:
+        type_name, field = parent_type.name, parent_type.fields[field_name]
+        decision = _of_field(self._gate.decide(type_name, field_name), field)
         guards: tuple[Guard, ...] = ()
-        if decision.outcome is Outcome.CONDITIONAL:
-            guards = (self._template.guard(self._gate.resource_of(type_name), type_name, decision),)
+        if decision.outcome is Outcome.CONDITIONAL and decision.alternatives:
+            guards = (self._guard(type_name, decision),)
         selection = Selection(path, type_name, field_name, decision, guards)
+        selection.field = field
         selection.recorded = self._gate.is_recorded(type_name, field_name)
+        if decision.masks:
+            selection.masking = self._mask(type_name, field_name, decision)
+        if decision.outcome is Outcome.DENY and type_name != "Mutation":
+            selection.lacks = self._gate.lacks(type_name, field_name)
         return selection
+
+    def _mask(self, type_name: str, field_name: str, decision: Decision) -> Masking:
+        guards: tuple[Guard, ...] = ()
+        if all(rule.condition is not None for rule in decision.masks):
+            guards = (self._guard(type_name, Decision(Outcome.CONDITIONAL, decision.masks)),)
+        return Masking(self._gate.mask_of(type_name, field_name), guards, decision.masks[0])
+
+    def _guard(self, type_name: str, decision: Decision) -> Guard:
+        return self._template.guard(self._gate.resource_of(type_name), type_name, decision)
 
     def _descend(self, selection: Selection, field_type: GraphQLOutputType, *, in_abstract: bool) -> None:
         named = get_named_type(field_type)
@@ -132,7 +149,7 @@ class Planner:
         children = self._walk(named, self._grouped(named, selection), path, in_abstract=in_abstract)
         data = [child for child in children if child.field_name != "meta"]
         for child in data:
-            _guard(child, selection)
+            _put_behind(child, selection)
         selection.children = data or self._all_data(named, path)
 
     def _all_data(self, section_type: GraphQLObjectType, path: str) -> list[Selection]:
@@ -140,22 +157,31 @@ class Planner:
         for name, field in section_type.fields.items():
             if name == "meta":
                 continue
-            selection = self._select(section_type.name, name, f"{path}.{name}")
+            selection = self._select(section_type, name, f"{path}.{name}")
             item = get_named_type(field.type)
             if is_object_type(item):
-                selection.children = [self._select(item.name, part, "") for part in item.fields]
+                selection.children = [self._select(item, part, "") for part in item.fields]
             found.append(selection)
         return found
 
 
-def _guard(child: Selection, section: Selection) -> None:
+def _put_behind(child: Selection, section: Selection) -> None:
     """Adds the section's own decision to that of a field in it, and so on downwards."""
     if section.is_denied:
-        child.decision, child.rule = section.decision, section.rule
+        child.decision, child.rule, child.masking = section.decision, section.rule, None
     child.guards = (*section.guards, *child.guards)
     child.is_open = child.is_open and not section.guards and not section.is_denied
+    if child.masking is not None:
+        child.masking = child.masking.below(section)
     for nested in child.children:
-        _guard(nested, section)
+        _put_behind(nested, section)
+
+
+def _of_field(decision: Decision, field: GraphQLField) -> Decision:
+    """Only texts and lists of them can be shown masked; a mask of anything else denies."""
+    if not decision.masks or get_named_type(field.type) is GraphQLString:
+        return decision
+    return decide(decision.alternatives)
 
 
 def _is_list(field_type: GraphQLOutputType) -> bool:

@@ -25,6 +25,9 @@ _SELECTION_BYTES = 1_500
 _CHARACTER_BYTES = 12
 # They have names that clients choose, as long as documents may be
 _KEPT_SWITCHES = 1_000
+# Where a key has the policy, and of how many policies templates are kept: they come and go while the process runs
+_POLICY = 2
+_KEPT_POLICIES = 2
 
 
 class PlanCache:
@@ -42,6 +45,7 @@ class PlanCache:
         self._size = size
         self._templates: OrderedDict[PlanKey, tuple[int, Template]] = OrderedDict()
         self._switches: OrderedDict[tuple[bytes, str | None], tuple[str, ...]] = OrderedDict()
+        self._policies: list[Any] = []
         self.size = 0
 
     def __len__(self) -> int:
@@ -72,6 +76,7 @@ class PlanCache:
     def keep(self, key: PlanKey, template: Template) -> None:
         """Keeps the template, or weighs it anew: what is compiled later counts as well."""
         size = estimated_size(template)
+        self._forget_older_than(key[_POLICY])
         known = self._templates.get(key)
         if known is not None:
             self.size -= known[0]
@@ -80,6 +85,16 @@ class PlanCache:
         while self._templates and (len(self._templates) > self._number or self.size > self._size):
             _, (gone, _) = self._templates.popitem(last=False)
             self.size -= gone
+
+    def _forget_older_than(self, policy: Any) -> None:
+        """Lets go of templates of all policies but the last two: a request may still be decided by the one before."""
+        if any(known is policy for known in self._policies):
+            return
+        self._policies.append(policy)
+        if len(self._policies) > _KEPT_POLICIES:
+            gone = self._policies.pop(0)
+            for key in [key for key in self._templates if key[_POLICY] is gone]:
+                self.size -= self._templates.pop(key)[0]
 
 
 def estimated_size(template: Template) -> int:

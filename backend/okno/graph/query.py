@@ -1,29 +1,26 @@
 """The root Query: thin resolvers over the services."""
 
 import asyncio
-from datetime import datetime
-from enum import Enum
 from typing import Annotated, Any, cast
 from uuid import UUID
 
 import strawberry
 from strawberry import relay
 
-from okno.audit.api import AuditRecord, AuditRecordConnection, AuditRecordEdge
-from okno.audit.records import Place as RecordPlace
+from okno.audit.api import AuditEventType, AuditRecordConnection, HistoryRecordConnection
 from okno.dashboards.api import Widget
 from okno.errors import InvalidInput
 from okno.graph.connections import After, Before, First, Last, page_info, window
 from okno.graph.context import Context
 from okno.graph.ids import parse_employee_id
+from okno.graph.journal import audit_records, who_looked_at_me
 from okno.graph.me import Me
 from okno.graph.schema_usage import schema_usage
 from okno.operations.api import Operation
 from okno.people.api import Employee, EmployeeConnection, EmployeeEdge
-from okno.people.model import Match, Matching, Place
+from okno.people.model import Knowing, Known, Match, Matching, Place
 from okno.people.query import parse
-from okno.policy.condition import ME, Compare, all_of
-from okno.policy.service import Outcome
+from okno.policy.condition import all_of
 from okno.sources.api import Source
 from okno.usage.api import SchemaUsageConnection
 
@@ -37,6 +34,15 @@ MATCHED_FIELDS: dict[Match, tuple[str, ...]] = {
     Match.NUMBER: ("personnelNumber",),
     Match.PHONE: ("workPhone",),
     Match.STATE: ("state",),
+}
+# What may be found by who knows it whole, each by the permission to match the field
+KNOWN_FIELDS: dict[Known, str] = {
+    Known.NAME: "displayName",
+    Known.LATIN_NAME: "latinName",
+    Known.LOGIN: "login",
+    Known.EMAIL: "email",
+    Known.NUMBER: "personnelNumber",
+    Known.PHONE: "workPhone",
 }
 MAX_NODES = 100
 
@@ -115,6 +121,7 @@ class Query:
         page = await context.people.search(
             search,
             matching=_matching(context),
+            knowing=_knowing(context),
             where=visible.condition,
             me=context.actor.employee_id,
             window=asked,
@@ -156,45 +163,18 @@ class Query:
     def sources(self, info: Info) -> list[Source] | None:
         return [Source.of_health(health) for health in _context(info).sources.health()]
 
-    @strawberry.field(description="Records of the journal that you may read, newest first.")
-    async def audit_records(
-        self,
-        info: Info,
-        first: First = None,
-        after: After = None,
-        last: Last = None,
-        before: Before = None,
-        employee: Annotated[
-            strawberry.ID | None, strawberry.argument(description="Only what was done to this employee.")
-        ] = None,
-    ) -> AuditRecordConnection | None:
-        context = _context(info)
-        subject = parse_employee_id(str(employee)) if employee is not None else None
-        of = f"auditRecords {context.actor.id} {subject or ''}"
-        asked = window(
-            "auditRecords",
-            first=first,
-            after=after,
-            last=last,
-            before=before,
-            place=lambda text, field: _record_place(*context.cursors.open(of, text, field=field)),
-        )
-        reach = _journal_reach(context)
-        if reach is Reach.NOTHING:
-            return None
-        actor_id = context.actor.id if reach is Reach.OWN else None
-        page = await context.journal.list_records(asked, subject_id=subject, actor_id=actor_id)
-        seal = context.cursors.sealer(of)
-        cursors = [
-            seal((record.at.isoformat(), record.ref.chain.hex, record.ref.seq)) for record in page.records
-        ]
-        return AuditRecordConnection(
-            edges=[
-                AuditRecordEdge(cursor=cursor, node=AuditRecord.of_record(record))
-                for cursor, record in zip(cursors, page.records, strict=True)
-            ],
-            page_info=page_info(cursors, has_previous=page.has_previous, has_next=page.has_next),
-        )
+    audit_records: AuditRecordConnection | None = strawberry.field(
+        resolver=audit_records, description="Records of the journal that you may read, newest first."
+    )
+
+    @strawberry.field(description="Every kind of thing that the journal records.")
+    def audit_event_types(self) -> list[AuditEventType]:
+        return AuditEventType.all()
+
+    who_looked_at_me: HistoryRecordConnection | None = strawberry.field(
+        resolver=who_looked_at_me,
+        description="Who read what is confidential of you, or did or tried something to you; newest first.",
+    )
 
     schema_usage: SchemaUsageConnection | None = strawberry.field(
         resolver=schema_usage,
@@ -206,10 +186,6 @@ def _person_place(rank: int, left: bool | None, sort_name: str | None, person_id
     return Place(rank, left, sort_name, UUID(person_id))
 
 
-def _record_place(at: str, chain: str, seq: int) -> RecordPlace:
-    return datetime.fromisoformat(at), UUID(chain), seq
-
-
 def _matching(context: Context) -> Matching:
     matching: dict[Match, Any] = {}
     for match, fields in MATCHED_FIELDS.items():
@@ -219,20 +195,6 @@ def _matching(context: Context) -> Matching:
     return matching
 
 
-class Reach(Enum):
-    """Which rows of the journal a list may hold."""
-
-    ALL = "all"
-    OWN = "own"
-    NOTHING = "nothing"
-
-
-def _journal_reach(context: Context) -> Reach:
-    """Brings the policy's condition on records into the two forms that the journal can filter by before its limit.
-
-    A condition of another form admits nothing here: a short page would tell how many records are hidden.
-    """
-    decision = context.gate.visible_rows("AuditRecord")
-    if decision.outcome is Outcome.ALLOW:
-        return Reach.ALL
-    return Reach.OWN if decision.condition == Compare("actor_id", "=", ME) else Reach.NOTHING
+def _knowing(context: Context) -> Knowing:
+    found = {known: context.gate.recognisable(field) for known, field in KNOWN_FIELDS.items()}
+    return {known: condition for known, (possible, condition) in found.items() if possible}

@@ -16,6 +16,7 @@ from okno.audit.records import Event, SubjectRef
 from okno.errors import OknoError
 from okno.graph.context import Context, Services
 from okno.graph.cost import Bill, requested
+from okno.graph.decided import note as note_decisions
 from okno.graph.documents import MAX_ERRORS, DocumentCache, DocumentReader, ReadDocument
 from okno.graph.errors import error_body, failure_body, format_errors
 from okno.graph.executor import GatedExecutor
@@ -186,6 +187,10 @@ class GraphServer:
             plan = executor.prepare(
                 may_introspect=curious, plans=self._plans, document=document.key, size=document.size
             )
+            if executor.is_mutation and (limits := self.services.limits) is not None:
+                waiting = limits.write(context.actor.id, len(executor.operation.selection_set.selections))
+                if waiting is not None:
+                    await waiting
             await self._record_denied(context, plan.denied_fields("Mutation"))
         except GraphQLError as error:
             return _refused([error], request_id, "BAD_USER_INPUT")
@@ -217,6 +222,7 @@ class GraphServer:
         result = executed if isinstance(executed, ExecutionResult) else await cast(Awaitable[Any], executed)
         assert isinstance(result, ExecutionResult)
         reads.add(executor.sensitive_reads)
+        note_decisions(executor)
         if executor.is_mutation:
             context.forget_reads()
         body: dict[str, Any] = {"data": result.data}

@@ -9,6 +9,17 @@ from okno.audit.api import AuditRecord
 from okno.audit.records import Record
 from okno.graph.context import Context
 from okno.graph.ids import parse_employee_id
+from okno.graph.journal import (
+    OfActor,
+    OfChain,
+    OfEmployee,
+    OfOutcome,
+    OfPhase,
+    OfSubject,
+    OfTeam,
+    OfTypes,
+    Text,
+)
 from okno.people.api import Employee
 
 
@@ -27,9 +38,15 @@ class Subscription:
     @strawberry.field(description="A record of the journal that you may read, right after it was written.")
     def audit_record_added(
         self,
-        employee: Annotated[
-            strawberry.ID | None, strawberry.argument(description="Only what is done to this employee.")
-        ] = None,
+        employee: OfEmployee = None,
+        text: Text = None,
+        actor: OfActor = None,
+        subject: OfSubject = None,
+        event_types: OfTypes = None,
+        outcome: OfOutcome = None,
+        phase: OfPhase = None,
+        team: OfTeam = None,
+        chain: OfChain = None,
     ) -> AuditRecord | None:
         return AuditRecord.of_record(self.record)
 

@@ -10,7 +10,9 @@ from strawberry.scalars import JSON
 from okno.operations.model import Offer, Preview, Problem, RunOutcome, RunResult, ShownChange
 
 
-@strawberry.type(description="A ready-made action that you may run on the employee asked about.")
+@strawberry.type(
+    description="A ready-made action that you may run on the employee asked about, at least after proving a second factor."
+)
 class Operation:
     """An offered operation."""
 
@@ -21,6 +23,9 @@ class Operation:
     risk: str = strawberry.field(description="low, medium or high.")
     input_schema: JSON = strawberry.field(
         description="JSON Schema of its input; titles by language are in `x-title`."
+    )
+    second_factor: bool = strawberry.field(
+        description="Whether it is refused until you prove a second factor; it is offered so that you know."
     )
 
     @classmethod
@@ -33,6 +38,7 @@ class Operation:
             source_title=cast(JSON, dict(offer.source.title)),
             risk=offer.operation.risk,
             input_schema=cast(JSON, dict(offer.operation.input)),
+            second_factor=offer.second_factor,
         )
 
 
@@ -67,6 +73,10 @@ class UserErrorCode(enum.Enum):
     """Every code that a problem of an operation may have. Clients show a text for each."""
 
     DENIED = _code("DENIED", "The policy does not let you do this; the attempt is in the journal.")
+    SECOND_FACTOR = _code(
+        "SECOND_FACTOR",
+        "The policy wants a second factor, proven just before; the attempt is in the journal.",
+    )
     NOT_FOUND = _code("NOT_FOUND", "There is no such employee or object, or none that you may know of.")
     INVALID_INPUT = _code("INVALID_INPUT", "`field` names the part of the input to mend.")
     CONFLICT = _code(

@@ -20,10 +20,11 @@ SETTLED = "SETTLED"
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """An operation that an actor may run on an employee."""
+    """An operation that an actor may run on an employee, or may once a fresh `second_factor` is proven."""
 
     operation: OperationManifest
     source: SourceManifest
+    second_factor: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ Order of a run: gate → intent in the journal → lock of the target → previe
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -30,7 +31,9 @@ from okno.operations.sweep import Sweep
 from okno.operations.tokens import PreviewTokens, SeenPreview
 from okno.people.model import Person
 from okno.people.service import People
-from okno.policy.service import Alternative, Policy
+from okno.policy.current import PolicySource
+from okno.policy.decisions import DecisionCounts
+from okno.policy.service import Alternative, Policy, Rights
 from okno.sources.errors import SourceError, SourceOutcomeUnknown
 from okno.sources.service import Sources
 
@@ -41,9 +44,21 @@ class Operations:
     """All operations of all sources. Who may run which on whom is decided by the policy's action `run`."""
 
     def __init__(
-        self, *, policy: Policy, people: People, sources: Sources, journal: Journal, clock: Clock, key: bytes
+        self,
+        *,
+        policy: PolicySource,
+        people: People,
+        sources: Sources,
+        journal: Journal,
+        clock: Clock,
+        key: bytes,
+        decisions: DecisionCounts | None = None,
     ) -> None:
-        self._policy = policy
+        """Args:
+        decisions: counts what is decided on those who try; what is only offered is not counted.
+        """
+        self._policies = policy
+        self._decisions = DecisionCounts(clock) if decisions is None else decisions
         self._sources = sources
         self._journal = journal
         self._clock = clock
@@ -62,9 +77,15 @@ class Operations:
         return sorted(self._offers)
 
     def offered(self, actor: Actor, person: Person) -> list[Offer]:
-        """The operations that the actor may run on the employee, by id."""
-        facts = person.facts()
-        return [self._offers[name] for name in self.ids if self._rule(actor, name, facts) is not None]
+        """The operations that the actor may run on the employee, by id; those that want a second factor first are marked."""
+        policy, facts = self._policies.get(), person.facts()
+        offers = []
+        for name in self.ids:
+            if _rule(policy, actor, name, facts) is not None:
+                offers.append(self._offers[name])
+            elif _lacks_second_factor(policy, actor, name, facts):
+                offers.append(replace(self._offers[name], second_factor=True))
+        return offers
 
     async def preview(
         self, actor: Actor, operation_id: str, person: Person, given: Any, idempotency_key: str
@@ -87,7 +108,7 @@ class Operations:
             subject=admitted.subject,
             detail={"operation": operation_id, "input": admitted.given},
             idempotency_key=None,
-            policy_version=self._policy.version,
+            policy_version=admitted.policy_version,
             rule=admitted.rule,
         ) as command:
             try:
@@ -158,7 +179,7 @@ class Operations:
                 subject=admitted.subject,
                 detail={"operation": operation_id, "input": admitted.given},
                 idempotency_key=idempotency_key,
-                policy_version=self._policy.version,
+                policy_version=admitted.policy_version,
                 rule=admitted.rule,
             ) as command:
                 record = str(command.ref)
@@ -226,46 +247,34 @@ class Operations:
         self, actor: Actor, operation_id: str, person: Person, given: Any, idempotency_key: str
     ) -> "_Admitted | Problem":
         """The gate, then the form of the input. A denied attempt is recorded before anything else is told."""
+        policy = self._policies.get()
         offer = self._offers.get(operation_id)
-        rule = self._rule(actor, operation_id, person.facts()) if offer else None
-        subject = self._subject(actor, person)
+        rule = _rule(policy, actor, operation_id, person.facts()) if offer else None
+        if offer is not None:
+            self._decisions.count_one(
+                policy, actor.rights, "run", "Employee", operation_id, person.facts(), actor.employee_id
+            )
+        subject = _subject(policy, actor, person)
         if offer is None or rule is None:
+            unproven = offer is not None and _lacks_second_factor(policy, actor, operation_id, person.facts())
+            lacks = {"lacks": "second_factor"} if unproven else {}
             await self._journal.record(
                 Event(
                     event_type="access.denied",
                     actor=_actor(actor),
                     subject=subject,
-                    detail={"action": "run", "operation": operation_id[:200]},
-                    policy_version=self._policy.version,
+                    detail={"action": "run", "operation": operation_id[:200], **lacks},
+                    policy_version=policy.version,
                 )
             )
+            if unproven:
+                message = "This operation wants a second factor, proven just before. Sign in with one and try again."
+                return Problem("SECOND_FACTOR", message, "operation")
             return Problem("DENIED", "You may not run this operation on this employee.", "operation")
         if not 1 <= len(idempotency_key) <= 200:
             return Problem("INVALID_INPUT", "An idempotency key has 1 to 200 characters.", "idempotencyKey")
         values = {} if given is None else given
-        return _Admitted(offer, person, subject, values, rule.rule_id, _check(offer, values))
-
-    def _subject(self, actor: Actor, person: Person) -> SubjectRef:
-        """The employee as the actor may know them: everybody reads the records of what they tried themselves."""
-        table = self._policy.table(actor.rights, "read", "Employee")
-        names = {
-            "login": person.login,
-            "personnelNumber": person.personnel_number,
-            "displayName": person.full_name,
-        }
-        label = next(
-            (
-                name
-                for field, name in names.items()
-                if name and table.decide(f"Employee.{field}").allows(person.facts(), actor.employee_id)
-            ),
-            None,
-        )
-        return SubjectRef(kind="Employee", id=person.id, label=label)
-
-    def _rule(self, actor: Actor, operation_id: str, facts: Mapping[str, object]) -> Alternative | None:
-        decision = self._policy.table(actor.rights, "run", "Employee").decide(operation_id)
-        return decision.allows(facts, actor.employee_id) if decision.alternatives else None
+        return _Admitted(offer, person, subject, values, rule.rule_id, policy.version, _check(offer, values))
 
     async def _changes(self, admitted: "_Admitted") -> list[ShownChange]:
         changes = await self._sources.preview(admitted.offer.operation.id, admitted.keys, admitted.given)
@@ -288,6 +297,45 @@ class Operations:
                 del self._locks[source_id, person_id]
 
 
+def _subject(policy: Policy, actor: Actor, person: Person) -> SubjectRef:
+    """The employee as the actor may know them: everybody reads the records of what they tried themselves."""
+    table = policy.table(actor.rights, "read", "Employee")
+    names = {
+        "login": person.login,
+        "personnelNumber": person.personnel_number,
+        "displayName": person.full_name,
+    }
+    label = next(
+        (
+            name
+            for field, name in names.items()
+            if name and table.decide(f"Employee.{field}").allows(person.facts(), actor.employee_id)
+        ),
+        None,
+    )
+    return SubjectRef(kind="Employee", id=person.id, label=label)
+
+
+def _rule(
+    policy: Policy,
+    actor: Actor,
+    operation_id: str,
+    facts: Mapping[str, object],
+    *,
+    rights: Rights | None = None,
+) -> Alternative | None:
+    decision = policy.table(rights or actor.rights, "run", "Employee").decide(operation_id)
+    return decision.allows(facts, actor.employee_id) if decision.alternatives else None
+
+
+def _lacks_second_factor(
+    policy: Policy, actor: Actor, operation_id: str, facts: Mapping[str, object]
+) -> bool:
+    """Whether what is denied now would be allowed to the same session with a fresh second factor."""
+    rights = actor.stepped_up
+    return rights is not None and _rule(policy, actor, operation_id, facts, rights=rights) is not None
+
+
 class _Lock:
     __slots__ = ("lock", "waiting")
 
@@ -299,7 +347,7 @@ class _Lock:
 class _Admitted:
     """An operation that the gate lets through."""
 
-    __slots__ = ("given", "keys", "offer", "person", "problems", "rule", "subject")
+    __slots__ = ("given", "keys", "offer", "person", "policy_version", "problems", "rule", "subject")
 
     def __init__(
         self,
@@ -308,12 +356,14 @@ class _Admitted:
         subject: SubjectRef,
         given: Any,
         rule: str,
+        policy_version: str,
         problems: Sequence[Problem],
     ) -> None:
         self.offer = offer
         self.person = person
         self.given = given
         self.rule = rule
+        self.policy_version = policy_version
         self.problems = problems
         self.subject = subject
         self.keys = keys_of(person)
@@ -359,4 +409,4 @@ def _source_problem(error: SourceError) -> Problem:
 
 
 def _actor(actor: Actor) -> ActorRef:
-    return ActorRef(id=actor.id, kind=actor.kind, login=actor.login, display_name=actor.display_name)
+    return ActorRef(actor.id, actor.kind, actor.login, actor.display_name, actor.team)

@@ -8,6 +8,7 @@ import structlog
 
 from okno.audit.command import ABANDONED_AFTER
 from okno.audit.records import Outcome, Record
+from okno.audit.registry import LOCAL, event_type
 from okno.audit.service import Journal
 from okno.clock import Clock
 from okno.errors import Conflict, NotFound
@@ -60,6 +61,12 @@ class Sweep:
         elif intent.event_type == EVENT_TYPES["operationRun"]:
             ended = await self._find_out(intent)
             message = "Read back from the source."
+        elif event_type(intent.event_type).local:
+            ended = Outcome.FAILED
+            message = "The process ended before its effect was committed, so there is none."
+        elif intent.event_type in LOCAL:
+            ended = Outcome.FAILED
+            message = "Its effect is committed together with its outcome, and there was none."
         else:
             return 0
         if ended is None:

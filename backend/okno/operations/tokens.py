@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import os
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -45,7 +45,7 @@ class PreviewTokens:
         """A token bound to who saw which changes of which operation, on whom, with which input. It lives 10 minutes."""
         expires = int((self._clock.now() + LIFETIME).timestamp())
         bound = _binding(actor_id, operation_id, person_id, given)
-        return self._seal(f"{expires}.{bound}.{fingerprint(changes)}")
+        return self._seal(f"{expires}.{bound}.{self._digest(changes)}")
 
     def read(
         self, token: str, *, actor_id: UUID, operation_id: str, person_id: UUID, given: Mapping[str, Any]
@@ -59,7 +59,12 @@ class PreviewTokens:
         expires, bound, changes = payload.split(".")
         if not hmac.compare_digest(bound, _binding(actor_id, operation_id, person_id, given)):
             return None
-        return SeenPreview(datetime.fromtimestamp(int(expires), UTC), changes)
+        return SeenPreview(datetime.fromtimestamp(int(expires), UTC), changes, self._digest)
+
+    def _digest(self, changes: Sequence[Any]) -> str:
+        """Keyed: the changes may hold what the operator sees masked, and a plain digest could be tried out at home."""
+        content = orjson.dumps(changes, option=orjson.OPT_SORT_KEYS)
+        return _text(hmac.new(self._key, b"okno.changes.v1\0" + content, hashlib.sha256).digest())
 
     def _seal(self, payload: str) -> str:
         return f"{payload}~{self._signature(payload)}"
@@ -71,24 +76,25 @@ class PreviewTokens:
 class SeenPreview:
     """The content of a valid token."""
 
-    __slots__ = ("_changes", "expires_at")
+    __slots__ = ("_changes", "_digest", "expires_at")
 
-    def __init__(self, expires_at: datetime, changes: str) -> None:
+    def __init__(self, expires_at: datetime, changes: str, digest: Callable[[Sequence[Any]], str]) -> None:
         self.expires_at = expires_at
         self._changes = changes
+        self._digest = digest
 
     def shows(self, changes: Sequence[Any]) -> bool:
         """Whether these are the changes that were seen."""
-        return hmac.compare_digest(self._changes, fingerprint(changes))
+        return hmac.compare_digest(self._changes, self._digest(changes))
 
 
-def load_key(data_dir: Path) -> bytes:
-    """The deployment's key in `data_dir/keys/preview.key`; made on first use, readable by its owner only.
+def load_key(data_dir: Path, name: str = "preview.key") -> bytes:
+    """The deployment's key in `data_dir/keys/<name>`; made on first use, readable by its owner only.
 
     Raises:
         ConfigurationError: the file cannot be read or made, or holds no key.
     """
-    file = data_dir / "keys" / "preview.key"
+    file = data_dir / "keys" / name
     try:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not file.exists():

@@ -48,6 +48,10 @@ class Employee(relay.Node):
     protected: bool | None = strawberry.field(
         description="Whether only selected teams may support the employee."
     )
+    held_abroad: bool | None = strawberry.field(
+        description="Whether this employee's data may not be copied here. Then name and contacts stand in the sections alone, "
+        "read live, and search finds the employee by personnel number only."
+    )
     indexed_at: datetime | None = strawberry.field(
         description="When the index last took these fields from the systems."
     )
@@ -78,7 +82,7 @@ class Employee(relay.Node):
             key=person.id,
             facts=person.facts(),
             person=person,
-            display_name=person.full_name,
+            display_name=person.full_name or None,
             latin_name=person.latin_name,
             login=person.login,
             email=person.email,
@@ -92,6 +96,7 @@ class Employee(relay.Node):
             work_phone=person.work_phone,
             state=None if person.state is None else EmployeeState[person.state.name],
             protected=person.protected,
+            held_abroad=not person.resident,
             indexed_at=person.indexed_at,
         )
 

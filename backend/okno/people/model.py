@@ -22,7 +22,8 @@ class PersonState(StrEnum):
 class Person:
     """An employee as the index knows them. None: no source told.
 
-    `gone` says dismissed or vanished from HR; `vanished_at` says since when HR no longer lists the person.
+    `gone` says dismissed or vanished from HR; `vanished_at` says since when HR no longer lists the person. Who is not
+    `resident` has data that may not be copied here: `full_name` is empty, and the systems are asked each time.
     """
 
     id: UUID
@@ -45,6 +46,7 @@ class Person:
     gone: bool
     indexed_at: datetime
     vanished_at: datetime | None
+    resident: bool = True
 
     def facts(self) -> Mapping[str, object]:
         """What the policy may decide by. A fact that no source told is absent, and an absent fact denies."""
@@ -70,6 +72,20 @@ class Match(StrEnum):
     PHONE = "phone"
     STATE = "state"  # nothing to search for: whether who left comes last in the list
 
+
+class Known(StrEnum):
+    """What somebody may be found by who knows it whole, where one may not read it. A right of its own each."""
+
+    NAME = "name"  # full_name
+    LATIN_NAME = "latin_name"
+    LOGIN = "login"
+    EMAIL = "email"
+    NUMBER = "number"  # personnel_number
+    PHONE = "phone"
+
+
+#: For each thing that one may know people by, the rows for which it may be used: None is all rows.
+Knowing = Mapping[Known, Condition | None]
 
 #: For each thing that may be matched, the rows for which it may be: None is all rows. What is absent is not matched.
 Matching = Mapping[Match, Condition | None]

@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Index, PrimaryKeyConstraint, Text, UniqueConstraint
+from sqlalchemy import BigInteger, Index, PrimaryKeyConstraint, Text, UniqueConstraint, true
 from sqlalchemy.orm import Mapped, mapped_column
 
 from okno.storage.models import Base, UtcDateTime
@@ -68,6 +68,8 @@ class PersonRow(Base):
     index_run: Mapped[int] = mapped_column(BigInteger)
     indexed_at: Mapped[datetime] = mapped_column(UtcDateTime)
     vanished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    # false: the law of the country keeps the person's data there; the row holds no more than `admission.HELD_OF_ALL`
+    resident: Mapped[bool] = mapped_column(server_default=true())
 
 
 class KeyRow(Base):

@@ -3,10 +3,10 @@
 import hashlib
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from okno.errors import InvalidInput
-from okno.people.folding import digits, fold, words
+from okno.people.folding import digits, fold, sort_name, words
 
 MAX_CHARACTERS = 200
 MAX_WORDS = 10
@@ -33,9 +33,16 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A parsed search: a person is found when every word is found. No words: everybody."""
+    """A parsed search: a person is found when every word is found. No words: everybody.
+
+    Attributes:
+        names: what lists sort somebody by whose whole name the text is, with the family name last or first.
+        whole: the text in lower case.
+    """
 
     words: tuple[Word, ...]
+    names: tuple[str, ...] = field(default=(), repr=False, compare=False)
+    whole: str = field(default="", repr=False, compare=False)
 
     @property
     def single(self) -> Word | None:
@@ -73,7 +80,9 @@ def parse(text: str | None) -> Query:
         raise InvalidInput(
             f"The search text has {len(raw_words)} words; {MAX_WORDS} are the limit.", field="search"
         )
-    return Query(tuple(_word(raw) for raw in raw_words))
+    by_family = " ".join(part for raw in raw_words if (part := "".join(words(raw))))
+    names = dict.fromkeys(name for name in (sort_name(text), by_family) if name)
+    return Query(tuple(_word(raw) for raw in raw_words), tuple(names), " ".join(raw_words).lower())
 
 
 def _word(raw: str) -> Word:

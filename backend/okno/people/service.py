@@ -5,8 +5,9 @@ from uuid import UUID
 
 from okno.clock import Clock
 from okno.errors import NotFound
+from okno.people.index.admission import Admission, Residency
 from okno.people.index.refresh import Refresh, Scanner
-from okno.people.model import IndexState, Matching, Page, Person, Place, Progress, SourceReport
+from okno.people.model import IndexState, Knowing, Matching, Page, Person, Place, Progress, SourceReport
 from okno.people.query import parse
 from okno.people.store import PeopleStore
 from okno.policy.condition import Condition
@@ -19,10 +20,25 @@ MAX_CHAIN = 25
 class People:
     """The local index of employees. Reads ask PostgreSQL only, never a source."""
 
-    def __init__(self, db: Database, sources: Scanner, clock: Clock) -> None:
+    def __init__(
+        self,
+        db: Database,
+        sources: Scanner,
+        clock: Clock,
+        *,
+        admission: Admission | None = None,
+        residency: Residency | None = None,
+    ) -> None:
+        """
+        Args:
+            admission: who is never taken into the index; by default nobody.
+            residency: which countries' data the index may copy; by default all.
+        """
         self._db = db
         self._sources = sources
         self._clock = clock
+        self._admission = admission
+        self._residency = residency
         self._store = PeopleStore()
 
     async def get(self, person_id: UUID) -> Person:
@@ -63,6 +79,7 @@ class People:
         text: str | None,
         *,
         matching: Matching,
+        knowing: Knowing | None = None,
         where: Condition | None = None,
         me: UUID | None = None,
         window: Window[Place],
@@ -73,6 +90,7 @@ class People:
             text: parts of a name in any alphabet and order, login, e-mail, personnel number, phone in any spelling.
             matching: what may be searched, each with the rows for which it may be. Without `Match.NAMES` the order
                 does not depend on names either, nor without `Match.STATE` on who left.
+            knowing: what people may be found by besides who has typed it whole: never by a part, and it changes no order.
             where: the rows that may be seen at all; None is all rows. Applied in SQL before the limit.
             me: the employee that `ME` in the conditions stands for.
             window: between places of earlier results of the same search.
@@ -83,7 +101,7 @@ class People:
         query = parse(text)
         async with self._db.transaction() as session:
             return await self._store.search(
-                session, query, matching=matching, where=where, me=me, window=window
+                session, query, matching=matching, knowing=knowing or {}, where=where, me=me, window=window
             )
 
     async def count(self) -> int:
@@ -93,7 +111,7 @@ class People:
 
     async def index_state(self) -> IndexState:
         """How far the index is filled, by whichever process fills it."""
-        return await Refresh(self._db, self._sources, self._clock).state()
+        return await self._refresh().state()
 
     async def refresh_index(self, progress: Progress | None = None) -> list[SourceReport]:
         """Reads every source with an `index` mapping, HR first, and brings the index up to date.
@@ -105,4 +123,9 @@ class People:
             Conflict: another process is refreshing.
             Unavailable: the database went away.
         """
-        return await Refresh(self._db, self._sources, self._clock).run(progress)
+        return await self._refresh().run(progress)
+
+    def _refresh(self) -> Refresh:
+        return Refresh(
+            self._db, self._sources, self._clock, admission=self._admission, residency=self._residency
+        )

@@ -26,7 +26,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from okno.errors import InvalidInput
 from okno.people.index.merge import key_value
-from okno.people.model import Found, Match, Matching, Page, Person, PersonState, Place
+from okno.people.model import Found, Knowing, Known, Match, Matching, Page, Person, PersonState, Place
 from okno.people.models import KeyRow, PersonRow
 from okno.people.query import MIN_INFIX, Query, Word
 from okno.policy.condition import AllOf, AnyOf, Compare, Condition, Me
@@ -49,6 +49,12 @@ _SIMILAR = 1000  # + `_distance` of each word
 _SIMILARITY_THRESHOLD = "0.25"
 _MAX_ERRORS = 3  # letters of a word that may differ, and at most every third
 _MAX_DISTANCE_LENGTH = 100  # levenshtein() refuses more than 255
+_KNOWN = {
+    Match.LOGIN: Known.LOGIN,
+    Match.EMAIL: Known.EMAIL,
+    Match.NUMBER: Known.NUMBER,
+    Match.PHONE: Known.PHONE,
+}
 _MIN_SIMILAR = 4  # a word of three letters resembles everything
 
 
@@ -96,11 +102,15 @@ def person_of(row: Any) -> Person:
 class _Search:
     """The statements of one search: what matches, in which order, for whom."""
 
-    def __init__(self, query: Query, matching: Matching, where: Condition | None, me: UUID | None) -> None:
+    def __init__(
+        self, query: Query, matching: Matching, knowing: Knowing, where: Condition | None, me: UUID | None
+    ) -> None:
+        self.query = query
         self.words = query.words
         self.single = query.single
         self.visible = compile_condition(where, me)
         self.allowed = {match: compile_condition(condition, me) for match, condition in matching.items()}
+        self.known = {known: compile_condition(condition, me) for known, condition in knowing.items()}
         # An order tells of what it is made by: who left comes last, and names are in order, only where both may be read.
         self.order: dict[str, ColumnElement[Any]] = {}
         for match, name, column, unknown in (
@@ -127,12 +137,12 @@ class _Search:
         """
         starts = and_(*(self._starts(word) for word in self.words))
         rank = case(
-            (self._exact(), _EXACT),
+            (or_(self._exact(), self._named()), _EXACT),
             (and_(starts, or_(*(self._surname(word) for word in self.words))), _SURNAME),
             (starts, _PREFIX),
             else_=_INFIX,
         )
-        return self._select(rank, and_(*(self._contains(word) for word in self.words)))
+        return self._select(rank, or_(and_(*(self._contains(word) for word in self.words)), self._named()))
 
     def similar(self) -> Select[Any] | None:
         """Rows whose names resemble the words; None where no word is long enough to resemble anything.
@@ -167,21 +177,22 @@ class _Search:
             _within(word.identifier),
         )
         if self._is_short(word):
-            return self._either((Match.NAMES, names), *self._identical(word))
-        return self._either(
+            return or_(self._either((Match.NAMES, names), *self._identical(word)), self._recognised(word))
+        found = self._either(
             (Match.NAMES, names),
             (Match.LOGIN, [_P.search_login.like(ident)] if word.identifier else []),
             (Match.EMAIL, self._email(word, ident)),
             (Match.NUMBER, self._number(word)),
             (Match.PHONE, [_P.search_phone.like(f"%{phone}%") for phone in word.phones]),
         )
+        return or_(found, self._recognised(word))
 
     def _starts(self, word: Word) -> ColumnElement[bool]:
         names, start = self._names(word, lambda part: f"% {part}%"), _escape(word.identifier) + "%"
         if self._is_short(word):
-            return self._either((Match.NAMES, names), *self._identical(word))
+            return or_(self._either((Match.NAMES, names), *self._identical(word)), self._recognised(word))
         login = [_P.search_login.like(start), _P.search_login.like("%." + start)] if word.identifier else []
-        return self._either(
+        found = self._either(
             (Match.NAMES, names),
             (Match.LOGIN, login),
             (Match.EMAIL, [*self._email(word, start), *self._email(word, "%." + start)]),
@@ -191,6 +202,7 @@ class _Search:
                 [_P.search_phone.like(p) for phone in word.phones for p in (f"{phone}%", f"%{phone}")],
             ),
         )
+        return or_(found, self._recognised(word))
 
     def _is_short(self, word: Word) -> bool:
         """One or two letters are looked for in names, where they mean something: in logins too, `a` took 40 ms, not 20."""
@@ -213,7 +225,27 @@ class _Search:
         )
 
     def _exact(self) -> ColumnElement[bool]:
-        return false() if self.single is None else self._either(*self._identical(self.single))
+        if self.single is None:
+            return false()
+        return or_(self._either(*self._identical(self.single)), self._recognised(self.single))
+
+    def _recognised(self, word: Word) -> ColumnElement[bool]:
+        """Rows that the word is the whole login, address or number of, where these may be matched without being read."""
+        arms = [
+            and_(self.known[_KNOWN[match]], or_(*clauses))
+            for match, clauses in self._identical(word)
+            if clauses and _KNOWN[match] in self.known
+        ]
+        return or_(false(), *arms)
+
+    def _named(self) -> ColumnElement[bool]:
+        """Rows that the text is the whole name of, where it may be matched without being read."""
+        arms = []
+        if Known.NAME in self.known and self.query.names:
+            arms.append(and_(self.known[Known.NAME], _P.sort_name.in_(self.query.names)))
+        if Known.LATIN_NAME in self.known and self.query.whole:
+            arms.append(and_(self.known[Known.LATIN_NAME], func.lower(_P.latin_name) == self.query.whole))
+        return or_(false(), *arms)
 
     def _email(self, word: Word, pattern: str) -> list[ColumnElement[bool]]:
         """The part before the @ is indexed: all mail of a company has one domain, which would find everybody."""
@@ -324,11 +356,12 @@ class PeopleStore:
         query: Query,
         *,
         matching: Matching,
+        knowing: Knowing,
         where: Condition | None,
         me: UUID | None,
         window: Window[Place],
     ) -> Page:
-        search = _Search(query, matching, where, me)
+        search = _Search(query, matching, knowing, where, me)
         if not query.words:
             return await self._page(session, search, search.everybody(), window, ranked=False)
         place = window.after or window.before

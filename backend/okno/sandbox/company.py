@@ -20,7 +20,7 @@ from okno.sandbox.structure import seats_of
 
 __all__ = ["FIXED_PEOPLE", "MINIMUM", "FixedPerson", "describe", "ensure", "generate"]
 
-FORMAT = "1"
+FORMAT = "2"
 MINIMUM = 50
 _BATCH = 2000
 _FIRST_GROUP = 1000

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from okno.sources.model import SectionResult, State
+from okno.sources.model import SectionData, SectionResult, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,10 @@ class Answer:
     """The section that it is while it is fresh enough; None without data."""
 
     def __post_init__(self) -> None:
-        known = None if self.data is None else SectionResult(State.OK, self.data, self.as_of, None)
+        known = None
+        if self.data is not None:
+            object.__setattr__(self, "data", SectionData(self.data))
+            known = SectionResult(State.OK, self.data, self.as_of, None)
         object.__setattr__(self, "result", known)
 
 
@@ -42,13 +45,12 @@ class AnswerCache:
 
     def find_many(self, keys: Iterable[str | None]) -> list[Answer | None]:
         """`find` for each of them; None for no key at all."""
-        get, used = self._answers.get, self._answers.move_to_end
-        found: list[Answer | None] = []
-        for key in keys:
-            answer = get(key) if key else None
-            if key and answer is not None:
-                used(key)
-            found.append(answer)
+        wanted = list(keys)
+        found = list(map(self._answers.get, wanted))  # type: ignore[arg-type]  # nothing is known by no key
+        used = self._answers.move_to_end
+        for key, answer in zip(wanted, found, strict=True):
+            if answer is not None:
+                used(key)  # type: ignore[arg-type]
         return found
 
     def put(self, key: str, answer: Answer) -> None:

@@ -8,6 +8,7 @@ import click
 
 from okno.clock import SystemClock
 from okno.errors import ConfigurationError
+from okno.network import NetworkGuard
 from okno.settings import load_settings
 from okno.sources.errors import SourceError
 from okno.sources.service import Sources, load_sources_manifests
@@ -39,7 +40,8 @@ def check(source_id: str | None, offline: bool) -> None:
     if offline:
         click.echo(f"{len(chosen)} manifests are right")
         return
-    outcomes = asyncio.run(_ping(Sources(chosen, SystemClock())))
+    network = NetworkGuard(load_settings().allowed_networks)
+    outcomes = asyncio.run(_ping(Sources(chosen, SystemClock(), network=network)))
     for name, outcome in outcomes.items():
         click.echo(f"{name}\t{outcome or 'ok'}")
     if any(outcomes.values()):

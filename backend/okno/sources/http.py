@@ -9,7 +9,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from pydantic import Field, model_validator
 from yarl import URL
 
-from okno.errors import ConfigurationError
+from okno.network import NetworkGuard, refusal_in
 from okno.sources.errors import SourceError
 from okno.sources.manifest import Part, Reference, SourceManifest
 
@@ -58,14 +58,19 @@ def resolve(value: str | Reference, environment: Mapping[str, str] | None) -> st
 class JsonClient:
     """Asks one system for JSON."""
 
-    def __init__(self, manifest: HttpManifest, environment: Mapping[str, str] | None, *, accept: str) -> None:
+    def __init__(
+        self,
+        manifest: HttpManifest,
+        environment: Mapping[str, str] | None,
+        network: NetworkGuard,
+        *,
+        accept: str,
+    ) -> None:
         self._source = manifest.id
         self._concurrency = manifest.concurrency
         base = resolve(manifest.endpoint.url, environment)
-        if not base.startswith(("http://", "https://")):
-            raise ConfigurationError(
-                f"source {manifest.id}: endpoint.url has to start with http:// or https://"
-            )
+        network.check_url(base, ("http", "https"), what=f"source {manifest.id}: endpoint.url")
+        self._network = network
         self._base = base.rstrip("/")
         self._headers = {"Accept": accept, "User-Agent": "Okno"}
         auth = manifest.auth
@@ -110,6 +115,8 @@ class JsonClient:
         except (aiohttp.ClientResponseError, aiohttp.InvalidURL, HttpProcessingError, ValueError):
             raise SourceError("BAD_ANSWER", f"{self._source}: the answer is not HTTP") from None
         except (aiohttp.ClientError, OSError) as error:
+            if refusal := refusal_in(error):
+                raise SourceError("REFUSED", f"{self._source}: {refusal}") from None
             raise SourceError(
                 "UNREACHABLE", f"{self._source}: no connection ({type(error).__name__})"
             ) from None
@@ -130,7 +137,10 @@ class JsonClient:
             # The runtime's deadline bounds every call, so aiohttp needs no timeouts of its own.
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(
-                    limit=self._concurrency, keepalive_timeout=60, ttl_dns_cache=60
+                    limit=self._concurrency,
+                    keepalive_timeout=60,
+                    ttl_dns_cache=60,
+                    socket_factory=self._network.new_socket,
                 ),
                 timeout=aiohttp.ClientTimeout(total=None),
                 cookie_jar=aiohttp.DummyCookieJar(),

@@ -6,12 +6,11 @@ import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal, TypeVar
-from urllib.parse import urlsplit
 
 import ldap3
 from ldap3.core.exceptions import LDAPCommunicationError
 
-from okno.errors import ConfigurationError
+from okno.network import AddressRefused, NetworkGuard
 from okno.sources.errors import Code, SourceError, SourceRefused, SourceUnreachable
 from okno.sources.http import resolve
 from okno.sources.kind import Effect, RawPage, Scan
@@ -37,12 +36,15 @@ _NO_OBJECT, _BUSY, _UNAVAILABLE, _OTHER = 32, 51, 52, 80
 class LdapConnector:
     """One directory server."""
 
-    def __init__(self, manifest: LdapManifest, environment: Mapping[str, str] | None) -> None:
+    def __init__(
+        self, manifest: LdapManifest, environment: Mapping[str, str] | None, network: NetworkGuard
+    ) -> None:
         self._manifest = manifest
         self._bind_dn = resolve(manifest.auth.bind_dn, environment)
         self._password = manifest.auth.password.resolve(environment)
         self._url = resolve(manifest.endpoint.url, environment)
-        _server(manifest, self._url)  # a wrong address is an error of the start
+        self._network = network
+        _server(manifest, self._url, network)  # a wrong address is an error of the start
         self._filter = Template(manifest.read.filter)
         self._threads = ThreadPoolExecutor(manifest.concurrency, thread_name_prefix=f"ldap-{manifest.id}")
         self._idle: list[ldap3.Connection] = []
@@ -174,6 +176,8 @@ class LdapConnector:
                     return work(lease)
                 except (SourceError, Aborted):
                     raise
+                except AddressRefused as error:
+                    raise SourceError("REFUSED", f"{self._manifest.id}: {error}") from None
                 except (LDAPCommunicationError, OSError) as error:
                     raise SourceError(
                         "UNREACHABLE", f"{self._manifest.id}: no connection ({type(error).__name__})"
@@ -224,7 +228,7 @@ class LdapConnector:
         connection = ldap3.Connection(
             # One for each connection: ldap3 keeps the current address in it and, when another connection has set that,
             # swallows a failure to open.
-            _server(self._manifest, self._url),
+            _server(self._manifest, self._url, self._network),
             user=self._bind_dn,
             password=self._password,
             client_strategy=ldap3.SAFE_SYNC,
@@ -364,15 +368,23 @@ class _Listing:
         self._lease.abort()
 
 
-def _server(manifest: LdapManifest, url: str) -> ldap3.Server:
-    parts = urlsplit(url)
-    if parts.scheme not in ("ldap", "ldaps") or not parts.hostname:
-        raise ConfigurationError(
-            f"source {manifest.id}: endpoint.url has to look like ldap://host:port or ldaps://host:port"
-        )
+class _Server(ldap3.Server):
+    """One whose addresses are looked at each time they are read."""
+
+    network: NetworkGuard
+
+    @property
+    def address_info(self) -> list[Any]:
+        return self.network.admitted(super().address_info)
+
+
+def _server(manifest: LdapManifest, url: str, network: NetworkGuard) -> ldap3.Server:
+    what = f"source {manifest.id}: endpoint.url"
+    parts = network.check_url(url, ("ldap", "ldaps"), what=what)
+    assert parts.hostname is not None, "check_url sees to it"
     secure = parts.scheme == "ldaps"
     tls = ldap3.Tls(validate=ssl.CERT_REQUIRED, ca_certs_file=manifest.endpoint.ca_file) if secure else None
-    return ldap3.Server(
+    server = _Server(
         parts.hostname,
         port=parts.port or (636 if secure else 389),
         use_ssl=secure,
@@ -380,3 +392,5 @@ def _server(manifest: LdapManifest, url: str) -> ldap3.Server:
         get_info=ldap3.NONE,
         connect_timeout=manifest.deadline_seconds,
     )
+    server.network = network
+    return server

@@ -56,6 +56,20 @@ class SourceFailure:
     message: str
 
 
+class SectionData(dict[str, Any]):
+    """What a source said about one person: typed values by field, never changed.
+
+    Attributes:
+        completed: a place for who shows the data: what made them ready to be shown, and what came of it. Gone when they are.
+    """
+
+    __slots__ = ("completed",)
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        super().__init__(values)
+        self.completed: tuple[object, Any] | None = None
+
+
 class SectionResult(NamedTuple):
     """One section of one person. `data` has every field of the section (absent ones None) when OK or STALE, else None.
 

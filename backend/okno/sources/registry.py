@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from okno.network import NetworkGuard
 from okno.sources.kind import Connector
 from okno.sources.ldap import LdapConnector
 from okno.sources.ldap_manifest import LdapManifest
@@ -18,7 +19,7 @@ class Kind:
     """How manifests of a kind look and what connects them."""
 
     manifest: type[SourceManifest]
-    connect: Callable[[Any, Mapping[str, str] | None], Connector]
+    connect: Callable[[Any, Mapping[str, str] | None, NetworkGuard], Connector]
     textual: bool = False
     """The protocol knows only text: numbers, booleans and times are read from it."""
 

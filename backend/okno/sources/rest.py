@@ -5,6 +5,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from okno.network import NetworkGuard
 from okno.sources.errors import SourceError
 from okno.sources.http import HttpManifest, JsonClient
 from okno.sources.kind import RawPage, ReadOnly, Scan
@@ -91,10 +92,12 @@ _NO_SEGMENTS = frozenset({"", ".", ".."})
 class RestConnector(ReadOnly):
     """One REST system."""
 
-    def __init__(self, manifest: RestManifest, environment: Mapping[str, str] | None) -> None:
+    def __init__(
+        self, manifest: RestManifest, environment: Mapping[str, str] | None, network: NetworkGuard
+    ) -> None:
         self._manifest = manifest
         one = manifest.read.one
-        self._client = JsonClient(manifest, environment, accept="application/json")
+        self._client = JsonClient(manifest, environment, network, accept="application/json")
         self._path = Template(one.path)
         self._query = {name: Template(text) for name, text in one.query.items()}
         self._record = Path(one.record)

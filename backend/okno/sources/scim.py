@@ -5,6 +5,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from okno.network import NetworkGuard
 from okno.sources.errors import SourceError
 from okno.sources.http import HttpManifest, JsonClient
 from okno.sources.kind import RawPage, ReadOnly, Scan
@@ -81,9 +82,13 @@ def _selection(attributes: tuple[str, ...]) -> dict[str, str]:
 class ScimConnector(ReadOnly):
     """One SCIM service provider."""
 
-    def __init__(self, manifest: ScimManifest, environment: Mapping[str, str] | None) -> None:
+    def __init__(
+        self, manifest: ScimManifest, environment: Mapping[str, str] | None, network: NetworkGuard
+    ) -> None:
         self._manifest = manifest
-        self._client = JsonClient(manifest, environment, accept="application/scim+json, application/json")
+        self._client = JsonClient(
+            manifest, environment, network, accept="application/scim+json, application/json"
+        )
         self._filter = Template(manifest.read.filter)
         read = manifest.read
         self._many_key = Path(read.many.key if read.many else "@")

@@ -8,6 +8,7 @@ from typing import Any
 
 from okno.clock import Clock
 from okno.errors import ConfigurationError, NotFound
+from okno.network import PRIVATE, NetworkGuard
 from okno.sources.changes import Changer
 from okno.sources.errors import Code, SourceError, SourceOutcomeUnknown, SourceRefused, SourceUnreachable
 from okno.sources.loader import ManifestError, load_manifests
@@ -70,10 +71,13 @@ class Sources:
         manifests: Mapping[str, SourceManifest],
         clock: Clock,
         environment: Mapping[str, str] | None = None,
+        *,
+        network: NetworkGuard = PRIVATE,
     ) -> None:
         """
         Args:
             environment: where references such as {env: OKNO_HR_URL} are looked up; by default the process's own.
+            network: where the systems may be.
 
         Raises:
             ConfigurationError: references lead nowhere; all of them are named.
@@ -85,7 +89,7 @@ class Sources:
         for source_id, manifest in manifests.items():
             kind = KINDS[manifest.kind]
             try:
-                connector = kind.connect(manifest, environment)
+                connector = kind.connect(manifest, environment, network)
             except ConfigurationError as error:
                 problems.append(f"config/sources/{source_id}.yaml: {error.message}")
                 continue

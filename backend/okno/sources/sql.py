@@ -3,12 +3,14 @@
 import asyncio
 import re
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
-from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar, cast
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import asyncpg
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from okno.errors import ConfigurationError
+from okno.network import NetworkGuard, refusal_in
 from okno.sources.errors import SourceError
 from okno.sources.kind import RawPage, ReadOnly, Scan
 from okno.sources.manifest import Part, ReadMany, Reference, SourceManifest
@@ -140,11 +142,16 @@ def _check_parameters(at: str, text: str, needed: Iterable[str], allowed: Iterab
 class SqlConnector(ReadOnly):
     """One database. Every statement is its own read-only transaction: one round trip."""
 
-    def __init__(self, manifest: SqlManifest, environment: Mapping[str, str] | None) -> None:
+    def __init__(
+        self, manifest: SqlManifest, environment: Mapping[str, str] | None, network: NetworkGuard
+    ) -> None:
         self._manifest = manifest
         self._url = manifest.endpoint.url.resolve(environment)
         if not self._url.startswith(("postgresql://", "postgres://")):
             raise ConfigurationError(f"source {manifest.id}: endpoint.url has to start with postgresql://")
+        self._network = network
+        for host in _hosts(self._url):
+            network.check_host(host, what=f"source {manifest.id}: endpoint.url")
         self._one = Statement(manifest.read.one)
         self._many = Statement(manifest.read.many.statement if manifest.read.many else "")
         self._idle: list[asyncpg.Connection[asyncpg.Record]] = []
@@ -225,6 +232,7 @@ class SqlConnector(ReadOnly):
         try:
             return await asyncpg.connect(
                 self._url,
+                loop=cast(asyncio.AbstractEventLoop, _GuardedLoop(self._network)),
                 server_settings={
                     "application_name": "okno",
                     "default_transaction_read_only": "on",
@@ -245,6 +253,8 @@ class SqlConnector(ReadOnly):
 
     def _fault(self, error: Exception) -> SourceError:
         source = self._manifest.id
+        if refusal := refusal_in(error):
+            return SourceError("REFUSED", f"{source}: {refusal}")
         if isinstance(error, asyncpg.QueryCanceledError):
             return SourceError("TIMEOUT", f"{source}: the statement was cancelled by the server")
         if isinstance(error, asyncpg.PostgresError):
@@ -258,6 +268,45 @@ class SqlConnector(ReadOnly):
         if isinstance(error, OSError | EOFError | asyncpg.InterfaceError):
             return SourceError("UNREACHABLE", f"{source}: no connection ({type(error).__name__})")
         return SourceError("BAD_ANSWER", f"{source}: the answer is not PostgreSQL's ({type(error).__name__})")
+
+
+class _GuardedLoop:
+    """The running loop for asyncpg, which asks it for connections: to addresses that may be connected to, and to no others.
+    TLS goes on checking the certificate against the name."""
+
+    def __init__(self, network: NetworkGuard) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._network = network
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loop, name)
+
+    async def create_connection(self, factory: Any, host: str, port: int, *, ssl: Any = None) -> Any:
+        failure: OSError | None = None
+        for address in await self._network.addresses(host, port):
+            try:
+                named = {"ssl": ssl, "server_hostname": host} if ssl is not None else {}
+                return await self._loop.create_connection(factory, address, port, **named)
+            except OSError as error:
+                failure = error
+        assert failure is not None, "addresses gives at least one"
+        raise failure
+
+    async def create_unix_connection(self, factory: Any, path: str) -> Any:
+        self._network.check_address("127.0.0.1")  # whoever may reach this machine itself
+        return await self._loop.create_unix_connection(factory, path)
+
+
+def _hosts(url: str) -> list[str]:
+    """The hosts of an address as asyncpg reads it: one or several before the path, or in the query."""
+    parts = urlsplit(url)
+    listed = parts.netloc.rpartition("@")[2] or ",".join(parse_qs(parts.query).get("host", []))
+    hosts = [unquote(each) for each in listed.split(",")]
+    return [
+        host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+        for host in hosts
+        if host
+    ]
 
 
 def _is_gone(error: asyncpg.PostgresError) -> bool:

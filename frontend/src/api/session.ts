@@ -8,6 +8,8 @@ export interface Session {
   login: string | null;
   /** The team one acts for, and those one may act for. */
   team: string | null;
+  /** Whether a second factor was proven minutes ago. */
+  secondFactor: boolean;
   teams: readonly Team[];
 }
 
@@ -74,6 +76,7 @@ export async function readSession(): Promise<Session> {
     displayName: answer.displayName ?? null,
     login: answer.login ?? null,
     team: answer.team ?? null,
+    secondFactor: answer.secondFactor ?? false,
     teams: answer.teams ?? [],
   };
 }
@@ -81,8 +84,8 @@ export async function readSession(): Promise<Session> {
 export const listDemoPeople = async (): Promise<readonly DemoPerson[]> =>
   (await request("/auth/people")) as readonly DemoPerson[];
 
-export async function signInAsDemoPerson(login: string): Promise<Session> {
-  await request("/auth/development", { login });
+export async function signInAsDemoPerson(login: string, secondFactor = false): Promise<Session> {
+  await request("/auth/development", { login, secondFactor });
   return readSession();
 }
 
@@ -91,8 +94,9 @@ export async function chooseTeam(team: string): Promise<Session> {
   return readSession();
 }
 
-export async function signOut(): Promise<Session> {
-  await request("/auth/sign-out", {});
+/** Ends the session of this browser, or all that the person has. */
+export async function signOut(everywhere = false): Promise<Session> {
+  await request(everywhere ? "/auth/sign-out-everywhere" : "/auth/sign-out", {});
   return readSession();
 }
 
@@ -108,4 +112,5 @@ export function forgetSignInError(): void {
 }
 
 /** Where the provider sends one back to: the place one is at. */
-export const oidcStart = (place: string): string => `/auth/oidc/start?next=${encodeURIComponent(place)}`;
+export const oidcStart = (place: string, stepUp = false): string =>
+  `/auth/oidc/start?${stepUp ? "step_up=1&" : ""}next=${encodeURIComponent(place)}`;

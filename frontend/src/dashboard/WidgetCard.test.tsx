@@ -159,6 +159,7 @@ test("only actions that the server offers are on the card", async () => {
     sourceTitle: {},
     risk: "low",
     inputSchema: {},
+    secondFactor: false,
   };
   const open = vi.fn();
   const { unmount } = renderInOkno(
@@ -173,4 +174,19 @@ test("only actions that the server offers are on the card", async () => {
   renderInOkno(<WidgetCard widget={widget()} employee="E1" />, () => section("OK"));
   await face("ok");
   expect(screen.queryByRole("button", { name: "Unlock" })).toBeNull();
+});
+
+test("a masked value is dotted, without a button that copies it, and says why", async () => {
+  const reason = "support sees the first letter";
+  const answer = section("OK", null, { login: "i•••" });
+  const gate = [{ path: "employee.domain.login", decision: "mask", rule: "people.first", reason }];
+  renderInOkno(<WidgetCard widget={widget()} employee="E1" />, () => ({ ...answer, extensions: { gate } }));
+  const masked = await screen.findByTestId("masked");
+  expect(masked.textContent).toBe("i•••");
+  expect(masked.getAttribute("aria-label")).toBe(`Partly hidden, this much is shown: i. Rule: ${reason}`);
+  expect(masked.title).toBe(`Rule: ${reason}`);
+  expect(screen.queryByTitle(/Copy/)).toBeNull();
+  expect(screen.queryByTestId("locked")).toBeNull();
+  await userEvent.click(masked);
+  expect((await screen.findByRole("tooltip")).textContent).toBe(`Rule: ${reason}`);
 });

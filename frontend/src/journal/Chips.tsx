@@ -1,32 +1,46 @@
-/** The filters of the journal, a chip each. */
+/** The filters of the journal, a chip each. The server applies them. */
 import { Xmark } from "@gravity-ui/icons";
 import { Button, Icon, Select, TextInput } from "@gravity-ui/uikit";
+import { useEffect, useRef, useState } from "react";
 
 import { useI18n } from "../i18n";
-import { type EventKind, type Filters, OUTCOMES } from "./filters";
+import { type Filters, MIN_TEXT, OUTCOMES, type Period, PERIODS } from "./filters";
 import styles from "./JournalPage.module.css";
+
+/** Typing asks the server once it pauses. */
+const PAUSE_MILLISECONDS = 300;
+
+export interface EventKind {
+  id: string;
+  title: unknown;
+}
 
 interface Props {
   filters: Filters;
   types: readonly EventKind[];
-  employee: string | null;
+  /** What the ids that a list is narrowed to are called, where that is known. */
+  names: { subject: string | null; actor: string | null };
   onChange(filters: Filters): void;
-  onAnyEmployee(): void;
 }
 
-export function Chips({ filters, types, employee, onChange, onAnyEmployee }: Props) {
-  const { t, pick } = useI18n();
+export function Chips({ filters, types, names, onChange }: Props) {
+  const { t, pick, format } = useI18n();
+  const narrowed: readonly (readonly [keyof Filters, string])[] = [
+    ...(filters.subject === null
+      ? []
+      : [["subject", t("journal.employee", { name: names.subject ?? filters.subject })] as const]),
+    ...(filters.actor === null ? [] : [["actor", t("journal.actor", { name: names.actor ?? filters.actor })] as const]),
+    ...(filters.team === null ? [] : [["team", t("journal.team_is", { team: filters.team })] as const]),
+    ...(filters.chain === null
+      ? []
+      : [["chain", t("journal.chain_is", { chain: filters.chain.slice(0, 8) })] as const]),
+    ...(filters.phase === null ? [] : [["phase", t(`phase.${filters.phase}`)] as const]),
+    ...(filters.since === null ? [] : [["since", t("journal.since", { at: format.dateTime(filters.since) })] as const]),
+    ...(filters.until === null ? [] : [["until", t("journal.until", { at: format.dateTime(filters.until) })] as const]),
+  ];
   return (
     <div className={styles.chips} role="group" aria-label={t("journal.filters")}>
-      <TextInput
-        className={styles.text}
-        value={filters.text}
-        onUpdate={(text) => onChange({ ...filters, text })}
-        hasClear
-        autoComplete={false}
-        placeholder={t("journal.text")}
-        controlProps={{ "aria-label": t("journal.text") }}
-      />
+      <TextFilter text={filters.text} onChange={(text) => onChange({ ...filters, text })} />
       {OUTCOMES.map((outcome) => (
         <Button
           key={outcome}
@@ -47,19 +61,77 @@ export function Chips({ filters, types, employee, onChange, onAnyEmployee }: Pro
         {t("journal.without_sessions")}
       </Button>
       <Select
+        multiple
         hasClear
+        hasCounter={filters.types.length > 0}
+        filterable={types.length > 12}
         placeholder={t("journal.any_type")}
         aria-label={t("journal.any_type")}
-        value={filters.type === null ? [] : [filters.type]}
-        onUpdate={([type]) => onChange({ ...filters, type: type ?? null })}
-        options={types.map(({ id, title }) => ({ value: id, content: pick(title) || id }))}
+        value={[...filters.types]}
+        onUpdate={(chosen) => onChange({ ...filters, types: chosen })}
+        options={types.map(({ id, title }) => ({ value: id, content: pick(title) || id, text: pick(title) || id }))}
       />
-      {employee !== null && (
-        <Button pin="circle-circle" selected onClick={onAnyEmployee} aria-label={t("journal.any_employee")}>
-          {t("journal.employee", { name: employee })}
+      <Select
+        hasClear
+        placeholder={t("journal.any_time")}
+        aria-label={t("journal.any_time")}
+        value={filters.period === null ? [] : [filters.period]}
+        onUpdate={([period]) => onChange({ ...filters, period: (period as Period | undefined) ?? null })}
+        options={(Object.keys(PERIODS) as Period[]).map((period) => ({
+          value: period,
+          content: t(`journal.period.${period}`),
+        }))}
+      />
+      {narrowed.map(([name, text]) => (
+        <Button
+          key={name}
+          pin="circle-circle"
+          selected
+          onClick={() => onChange({ ...filters, [name]: null })}
+          aria-label={t("journal.remove_filter", { filter: text })}
+          data-testid={`filter-${name}`}
+        >
+          {text}
           <Icon data={Xmark} size={12} />
         </Button>
-      )}
+      ))}
     </div>
+  );
+}
+
+/** What is typed, told when typing pauses; what comes from elsewhere, as the way back, is shown. */
+function TextFilter({ text, onChange }: { text: string; onChange(text: string): void }) {
+  const { t } = useI18n();
+  const [typed, setTyped] = useState(text);
+  const told = useRef(text);
+  const tell = useRef(onChange);
+  useEffect(() => {
+    tell.current = onChange;
+  });
+  useEffect(() => {
+    if (text !== told.current) setTyped(text);
+    told.current = text;
+  }, [text]);
+  useEffect(() => {
+    if (typed === told.current) return;
+    const timer = window.setTimeout(() => {
+      told.current = typed;
+      tell.current(typed);
+    }, PAUSE_MILLISECONDS);
+    return () => window.clearTimeout(timer);
+  }, [typed]);
+  const words = typed.trim().split(/\s+/);
+  const isShort = typed.trim() !== "" && words.every((word) => [...word].length < MIN_TEXT);
+  return (
+    <TextInput
+      className={styles.text}
+      value={typed}
+      onUpdate={setTyped}
+      hasClear
+      autoComplete={false}
+      placeholder={t("journal.text")}
+      note={isShort ? t("journal.text_short", { count: MIN_TEXT }) : undefined}
+      controlProps={{ "aria-label": t("journal.text"), maxLength: 100 }}
+    />
   );
 }

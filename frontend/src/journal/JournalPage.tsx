@@ -2,19 +2,21 @@
 import { ArrowRotateRight, ArrowUp } from "@gravity-ui/icons";
 import { Button, Drawer, Icon, Skeleton } from "@gravity-ui/uikit";
 import { type RefObject, useEffect, useMemo, useRef, useState } from "react";
+import { useQuery } from "urql";
 import { useLocation, useParams, useSearchParams } from "wouter";
 
 import { useNow } from "../clock";
-import type { RecordLineFragment } from "../generated/graphql";
+import { JournalEventTypesDocument, type RecordLineFragment } from "../generated/graphql";
 import { useI18n } from "../i18n";
 import { DeniedFace, Face, FailedFace } from "../shell/Faces";
 import { recordPath } from "../shell/pages";
 import { Chips } from "./Chips";
-import { type Filters, matches, NO_FILTERS, operationsOf, typesOf } from "./filters";
+import { askedOf, type Filters, operationsOf, readFilters, writeFilters } from "./filters";
 import styles from "./JournalPage.module.css";
 import { LiveSwitch } from "./LiveSwitch";
 import { Outcome } from "./Outcome";
 import { RecordSheet } from "./RecordSheet";
+import { useNames } from "./useNames";
 import { type Journal, useRecords } from "./useRecords";
 
 /** Scrolled by less than this, one is at the top. */
@@ -27,9 +29,16 @@ export default function JournalPage() {
   const { id } = useParams<{ id?: string }>();
   const [, navigate] = useLocation();
   const [parameters, setParameters] = useSearchParams();
-  const employee = parameters.get("employee");
   const place = parameters.size > 0 ? `?${parameters}` : "";
-  const [filters, setFilters] = useState<Filters>(NO_FILTERS);
+  const filters = useMemo(() => readFilters(new URLSearchParams(place)), [place]);
+  const setFilters = (changed: Filters) => setParameters(writeFilters(changed), { replace: true });
+  const [{ data: known, error: typesUnknown }] = useQuery({ query: JournalEventTypesDocument });
+  const types = known?.auditEventTypes ?? [];
+  // A period is counted from when it was chosen, so that the list does not begin anew each moment.
+  const asked = useMemo(() => {
+    const isWaiting = filters.withoutSessions && known === undefined && typesUnknown === undefined;
+    return isWaiting ? null : askedOf(filters, known?.auditEventTypes?.map(({ id }) => id) ?? null, Date.now());
+  }, [filters, known, typesUnknown]);
   const [paused, setPaused] = useState(false);
   const table = useRef<HTMLTableElement>(null);
   const isReading = () =>
@@ -37,9 +46,10 @@ export default function JournalPage() {
     id !== undefined ||
     !isAtTop() ||
     (table.current !== null && (table.current.matches(":hover") || table.current.contains(document.activeElement)));
-  const journal = useRecords(employee, isReading);
+  const journal = useRecords(asked, isReading);
   useReleaseAtTop(journal, paused);
-  const shown = journal.records.filter((record) => matches(record, filters));
+  const names = useNames(journal.records);
+  const isNarrowed = parameters.size > 0;
   const opened = id === undefined ? null : decodeURIComponent(id);
   const close = () => navigate(`/journal${place}`);
 
@@ -65,18 +75,19 @@ export default function JournalPage() {
       </header>
       <Chips
         filters={filters}
-        types={typesOf(journal.records)}
-        employee={
-          employee === null
-            ? null
-            : (journal.records.find(({ subjectId }) => subjectId === employee)?.subjectLabel ?? employee)
-        }
+        types={types}
+        names={{
+          subject:
+            names.get(filters.subject ?? "") ??
+            journal.records.find(({ subjectId }) => subjectId === filters.subject)?.subjectLabel ??
+            null,
+          actor: journal.records.find(({ actorId }) => actorId === filters.actor)?.actorName ?? null,
+        }}
         onChange={setFilters}
-        onAnyEmployee={() => setParameters({})}
       />
       <div className={styles.list}>
         <NewRecords
-          count={journal.held.filter((record) => matches(record, filters)).length}
+          count={journal.held.length}
           behind={journal.behind}
           onShow={() => {
             scroller()?.scrollTo({ top: 0 });
@@ -86,7 +97,9 @@ export default function JournalPage() {
         <Listed
           table={table}
           journal={journal}
-          shown={shown}
+          names={names}
+          isNarrowed={isNarrowed}
+          onAll={() => setParameters({})}
           opened={opened}
           onOpen={(record) => navigate(recordPath(record.id) + place)}
         />
@@ -137,12 +150,14 @@ function NewRecords({ count, behind, onShow }: { count: number; behind: boolean;
 interface ListedProps {
   table: RefObject<HTMLTableElement>;
   journal: Journal;
-  shown: readonly RecordLineFragment[];
+  names: ReadonlyMap<string, string>;
+  isNarrowed: boolean;
+  onAll(): void;
   opened: string | null;
   onOpen(record: RecordLineFragment): void;
 }
 
-function Listed({ table, journal, shown, opened, onOpen }: ListedProps) {
+function Listed({ table, journal, names, isNarrowed, onAll, opened, onOpen }: ListedProps) {
   const { t } = useI18n();
   const operations = useMemo(() => operationsOf(journal.records), [journal.records]);
   if (journal.records.length === 0) {
@@ -159,6 +174,13 @@ function Listed({ table, journal, shown, opened, onOpen }: ListedProps) {
     if (journal.fetching) return <Waiting />;
     const denial = journal.gate.denialOf("auditRecords");
     if (denial !== null) return <DeniedFace denial={denial} />;
+    if (isNarrowed) {
+      return (
+        <Face title={t("journal.none.title")} text={t("journal.none.text")} testId="empty">
+          <Button onClick={onAll}>{t("journal.none.all")}</Button>
+        </Face>
+      );
+    }
     return <Face title={t("journal.empty.title")} text={t("journal.empty.text")} testId="empty" />;
   }
   return (
@@ -178,11 +200,12 @@ function Listed({ table, journal, shown, opened, onOpen }: ListedProps) {
             </tr>
           </thead>
           <tbody>
-            {shown.map((record) => (
+            {journal.records.map((record) => (
               <Row
                 key={record.id}
                 record={record}
                 operation={operations.get(record.id)}
+                name={names.get(record.subjectId ?? "")}
                 opened={record.id === opened}
                 added={journal.added.has(record.id)}
                 onOpen={onOpen}
@@ -192,7 +215,7 @@ function Listed({ table, journal, shown, opened, onOpen }: ListedProps) {
         </table>
       </div>
       <footer className={styles.footer}>
-        <p role="status">{t("journal.shown", { shown: shown.length, loaded: journal.records.length })}</p>
+        <p role="status">{t("journal.loaded", { count: journal.records.length })}</p>
         {journal.failure !== null && <p role="alert">{t("journal.more_failed")}</p>}
         {journal.next !== null && (
           <Button onClick={journal.more} loading={journal.fetching}>
@@ -207,12 +230,14 @@ function Listed({ table, journal, shown, opened, onOpen }: ListedProps) {
 function Row({
   record,
   operation,
+  name,
   opened,
   added,
   onOpen,
 }: {
   record: RecordLineFragment;
   operation: string | undefined;
+  name: string | undefined;
   opened: boolean;
   added: boolean;
   onOpen(record: RecordLineFragment): void;
@@ -242,12 +267,29 @@ function Row({
         )}
       </td>
       <td>{record.actorName ?? record.actorLogin ?? t("journal.nobody")}</td>
-      <td className={styles.whom}>{record.subjectLabel ?? record.subjectId ?? t("common.nothing")}</td>
+      <td className={styles.whom} data-nobody={(record.subjectId ?? record.subjectLabel) == null && !record.erased}>
+        <Whom record={record} name={name} />
+      </td>
       <td>
         <Outcome record={record} />
       </td>
       <td className={styles.number}>{format.number(record.seq)}</td>
     </tr>
+  );
+}
+
+/** The name first, and what the journal has recorded beside it. */
+function Whom({ record, name }: { record: RecordLineFragment; name: string | undefined }) {
+  const { t } = useI18n();
+  if (record.erased) return <span className={styles.phase}>{t("journal.erased")}</span>;
+  if (name === undefined) return record.subjectLabel ?? record.subjectId ?? t("common.nothing");
+  return (
+    <>
+      {name}
+      {record.subjectLabel != null && record.subjectLabel !== name && (
+        <span className={styles.recorded}>{record.subjectLabel}</span>
+      )}
+    </>
   );
 }
 

@@ -1,6 +1,7 @@
 /** One record: a sentence first, then everything it holds, then where it stands in its chain. */
 import { Xmark } from "@gravity-ui/icons";
 import { Button, Icon, Skeleton } from "@gravity-ui/uikit";
+import { useMemo } from "react";
 import { useQuery } from "urql";
 
 import { failureOf, isNotThere } from "../api/failure";
@@ -8,10 +9,13 @@ import { JournalRecordDocument, type JournalRecordQuery } from "../generated/gra
 import { useI18n } from "../i18n";
 import { CopyText } from "../shell/CopyText";
 import { FailedFace, NotFoundFace } from "../shell/Faces";
+import { Changes } from "../operations/Changes";
 import { useMay } from "../shell/me";
-import { employeePath } from "../shell/pages";
+import { employeePath, recordPath } from "../shell/pages";
+import { changesOf } from "./changes";
 import { operationOf } from "./filters";
 import { Outcome } from "./Outcome";
+import { useNames } from "./useNames";
 import styles from "./RecordSheet.module.css";
 
 type Record = Extract<NonNullable<JournalRecordQuery["node"]>, { hash: string }>;
@@ -55,9 +59,13 @@ export function RecordSheet({ id, onClose }: { id: string; onClose?: () => void 
 function Body({ record }: { record: Record }) {
   const { t, pick, format } = useI18n();
   const what = pick(record.title);
-  const who = record.actorName ?? record.actorLogin ?? t("journal.nobody");
-  const sentence = record.subjectLabel
-    ? t("journal.sentence_about", { at: format.dateTime(record.at), who, what, whom: record.subjectLabel })
+  const named = useMemo(() => [record], [record]);
+  const whom = useNames(named).get(record.subjectId ?? "") ?? record.subjectLabel;
+  const who = record.erased ? t("journal.erased") : (record.actorName ?? record.actorLogin ?? t("journal.nobody"));
+  const operation = useOperationOf(record);
+  const changes = changesOf(record.detail);
+  const sentence = whom
+    ? t("journal.sentence_about", { at: format.dateTime(record.at), who, what, whom })
     : t("journal.sentence", { at: format.dateTime(record.at), who, what });
   const facts: readonly (readonly [string, React.ReactNode])[] = [
     [
@@ -67,7 +75,7 @@ function Body({ record }: { record: Record }) {
       </time>,
     ],
     [t("journal.type"), record.eventType],
-    [t("journal.operation"), operationOf(record)],
+    [t("journal.operation"), operation],
     [
       t("journal.phase"),
       record.phase === "intent"
@@ -76,8 +84,17 @@ function Body({ record }: { record: Record }) {
           ? t("phase.outcome")
           : t("phase.event"),
     ],
-    [t("journal.who"), record.actorLogin ?? who],
-    [t("journal.whom"), record.subjectId && <Subject key="whom" record={record} />],
+    [t("journal.who"), <Actor key="who" record={record} who={record.actorLogin ?? who} />],
+    [t("journal.team"), record.team],
+    [t("journal.whom"), record.subjectId && <Subject key="whom" record={record} whom={whom} />],
+    [
+      t("journal.refers_to"),
+      record.refersTo && (
+        <a key="refers" href={recordPath(record.refersTo)}>
+          {t(record.phase === "outcome" ? "journal.its_intent" : "journal.that_record")}
+        </a>
+      ),
+    ],
     [t("journal.rule"), record.rule],
     [t("journal.policy"), record.policyVersion && <CopyText key="policy" text={record.policyVersion} />],
     [t("journal.request"), record.requestId && <CopyText key="request" text={record.requestId} />],
@@ -98,6 +115,12 @@ function Body({ record }: { record: Record }) {
           ) : null,
         )}
       </dl>
+      {changes !== null && (
+        <>
+          <h3 className={styles.subtitle}>{t("journal.changes")}</h3>
+          <Changes changes={changes} />
+        </>
+      )}
       <h3 className={styles.subtitle}>{t("journal.chain")}</h3>
       <dl className={styles.facts}>
         <div>
@@ -123,14 +146,39 @@ function Body({ record }: { record: Record }) {
   );
 }
 
-function Subject({ record }: { record: Record }) {
+/** Which operation it is about; an outcome does not repeat what its intent said, so that is asked. */
+function useOperationOf(record: Record): string | null {
+  const intent = record.phase === "outcome" ? (record.refersTo ?? null) : null;
+  const [{ data }] = useQuery({
+    query: JournalRecordDocument,
+    variables: { id: intent ?? "" },
+    pause: intent === null,
+  });
+  const node = data?.node;
+  return operationOf(record) ?? (node && "hash" in node ? operationOf(node) : null);
+}
+
+function Actor({ record, who }: { record: Record; who: string }) {
+  const { t } = useI18n();
+  const mayReadAll = useMay("audit.read");
+  return (
+    <span className={styles.subject}>
+      <span>{who}</span>
+      {mayReadAll && record.actorId && (
+        <a href={`/journal?actor=${encodeURIComponent(record.actorId)}`}>{t("journal.all_by")}</a>
+      )}
+    </span>
+  );
+}
+
+function Subject({ record, whom }: { record: Record; whom: string | null | undefined }) {
   const { t } = useI18n();
   const mayReadAll = useMay("audit.read");
   if (!record.subjectId) return null;
   if (record.subjectKind !== "Employee") return record.subjectLabel ?? record.subjectId;
   return (
     <span className={styles.subject}>
-      <a href={employeePath(record.subjectId)}>{record.subjectLabel ?? record.subjectId}</a>
+      <a href={employeePath(record.subjectId)}>{record.subjectLabel ?? whom ?? record.subjectId}</a>
       {mayReadAll && <a href={`/journal?employee=${encodeURIComponent(record.subjectId)}`}>{t("journal.all_about")}</a>}
     </span>
   );

@@ -9,6 +9,7 @@ const record = (seq: number): RecordLineFragment => ({
   eventType: "operation.run",
   title: {},
   phase: "event",
+  erased: false,
   seq,
 });
 const list = (...seqs: number[]): Records => ({ ...START, fetching: false, records: seqs.map(record) });

@@ -7,6 +7,7 @@ import { OPEN_GATE, readGate } from "../api/gate";
 import type { LiveState } from "../api/live";
 import { useEvents } from "../api/useLive";
 import { JournalRecordAddedDocument, JournalRecordsDocument, type RecordLineFragment } from "../generated/graphql";
+import type { Asked } from "./filters";
 import { arrive, catchUp, type Records, release, START, tooMany } from "./arrivals";
 
 const PAGE = 50;
@@ -21,8 +22,17 @@ export interface Journal extends Records {
   release(): void;
 }
 
-/** @param isReading whether the list must not move now. */
-export function useRecords(employee: string | null, isReading: () => boolean): Journal {
+/** What new records are narrowed to: all of them come after any begin. */
+function liveOf({ subject, actor, text, eventTypes, outcome, phase, team, chain }: Asked) {
+  return { subject, actor, text, eventTypes, outcome, phase, team, chain };
+}
+
+/**
+ * @param asked what the list is narrowed to; null while that is not known yet.
+ * @param isReading whether the list must not move now.
+ */
+export function useRecords(asked: Asked | null, isReading: () => boolean): Journal {
+  const key = asked === null ? null : JSON.stringify(asked);
   const client = useClient();
   const [state, setState] = useState<Records>(START);
   /** What was written while the first page was on its way. */
@@ -35,9 +45,13 @@ export function useRecords(employee: string | null, isReading: () => boolean): J
   const read = useCallback(
     (after: string | null) =>
       client
-        .query(JournalRecordsDocument, { first: PAGE, after, employee }, { requestPolicy: "network-only" })
+        .query(
+          JournalRecordsDocument,
+          { first: PAGE, after, ...(JSON.parse(key ?? "{}") as Asked) },
+          { requestPolicy: "network-only" },
+        )
         .toPromise(),
-    [client, employee],
+    [client, key],
   );
   const load = useCallback(
     async (after: string | null, isCurrent: () => boolean) => {
@@ -65,11 +79,11 @@ export function useRecords(employee: string | null, isReading: () => boolean): J
   useEffect(() => {
     let current = true;
     setState(START);
-    void load(null, () => current);
+    if (key !== null) void load(null, () => current);
     return () => {
       current = false;
     };
-  }, [load]);
+  }, [load, key]);
 
   const again = useCallback(
     (after: string | null) => {
@@ -79,21 +93,21 @@ export function useRecords(employee: string | null, isReading: () => boolean): J
     [load],
   );
 
+  const until = asked?.until;
+  const added = asked === null ? {} : liveOf(asked);
+  // What comes now belongs into no list that has an end.
+  const ended = key === null || (until != null && Date.parse(until) <= Date.now());
   const [resumed, setResumed] = useState(0);
-  const live = useEvents(
-    JournalRecordAddedDocument,
-    { employee },
-    {
-      onEvent: ({ auditRecordAdded: record }) => {
-        if (!record) return;
-        since.current.push(record);
-        setState((now) => arrive(now, [record], reading.current()));
-      },
-      onResumed: () => setResumed((count) => count + 1),
+  const live = useEvents(JournalRecordAddedDocument, added, {
+    onEvent: ({ auditRecordAdded: record }) => {
+      if (!record || ended) return;
+      since.current.push(record);
+      setState((now) => arrive(now, [record], reading.current()));
     },
-  );
+    onResumed: () => setResumed((count) => count + 1),
+  });
   useEffect(() => {
-    if (live !== "live") return;
+    if (live !== "live" || ended) return;
     let current = true;
     const timer = window.setTimeout(() => {
       void read(null).then(({ data }) => {
@@ -106,7 +120,7 @@ export function useRecords(employee: string | null, isReading: () => boolean): J
       current = false;
       window.clearTimeout(timer);
     };
-  }, [live, resumed, read]);
+  }, [live, resumed, read, ended]);
 
   const letIn = useCallback(() => {
     if (state.behind || tooMany(state)) again(null);

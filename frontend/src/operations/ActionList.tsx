@@ -1,5 +1,5 @@
-/** The ready-made actions by system, narrowed by typing; Enter opens the first. Only what one may run here is offered. */
-import { ChevronRight } from "@gravity-ui/icons";
+/** The ready-made actions by system, narrowed by typing; Enter opens the first. Only what one may run here is offered, some of it after a second factor. */
+import { ChevronRight, ShieldKeyhole } from "@gravity-ui/icons";
 import { Button, Icon, Skeleton, TextInput } from "@gravity-ui/uikit";
 import { type Ref, useMemo, useState } from "react";
 
@@ -60,6 +60,12 @@ export function ActionList({ offers, fetching, failure, filter, onChoose, onRetr
                   data-testid={`action-${offer.id}`}
                 >
                   <span>{pick(offer.title)}</span>
+                  {offer.secondFactor && (
+                    <span title={t("step_up.title")} data-testid="wants-second-factor">
+                      <Icon data={ShieldKeyhole} size={14} />
+                      <span className="okno-visually-hidden">{t("step_up.title")}</span>
+                    </span>
+                  )}
                   <Icon data={ChevronRight} size={14} />
                 </button>
               </li>

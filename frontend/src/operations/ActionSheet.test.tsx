@@ -11,6 +11,7 @@ const offer = {
   id: "domain.unlock",
   title: { en: "Unlock the account", ru: "Разблокировать" },
   risk: "low",
+  secondFactor: false,
   inputSchema: {
     type: "object",
     properties: { reason: { type: "string", "x-title": { en: "Reason", ru: "Причина" } } },

@@ -19,6 +19,7 @@ import {
   toInput,
 } from "./schema";
 import { SchemaForm } from "./SchemaForm";
+import { StepUp } from "../signin/StepUp";
 import { type Deed, type Problem, useOperation } from "./useOperation";
 
 interface Props {
@@ -35,6 +36,7 @@ export function ActionSheet({ offer, employee, name, firstField, onBack, onClose
   const { t, pick } = useI18n();
   const fields = useMemo(() => readFormOrNull(offer.inputSchema), [offer.inputSchema]);
   const title = pick(offer.title);
+  const [proven, setProven] = useState(!offer.secondFactor);
   return (
     <section className={styles.sheet} aria-label={title} data-testid="action-sheet">
       <header className={styles.header}>
@@ -54,6 +56,10 @@ export function ActionSheet({ offer, employee, name, firstField, onBack, onClose
       {fields === null ? (
         <div className={styles.body}>
           <Alert theme="danger" message={t("actions.unsupported")} />
+        </div>
+      ) : !proven ? (
+        <div className={styles.body}>
+          <StepUp onProven={() => setProven(true)} />
         </div>
       ) : (
         <Steps
@@ -142,7 +148,11 @@ function Steps({ offer, fields, employee, title, firstField, onClose }: StepsPro
             </Button>
           )}
         </form>
-        <Troubles deed={deed} fields={fields} />
+        {deed.problems.some(({ code }) => code === "SECOND_FACTOR") ? (
+          <StepUp onProven={() => void preview(toInput(values))} />
+        ) : (
+          <Troubles deed={deed} fields={fields} />
+        )}
         <div aria-live="polite">
           {busy === "preview" && <Skeleton className={styles.pending} />}
           {previewed && (

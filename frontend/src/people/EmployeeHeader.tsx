@@ -1,7 +1,7 @@
 /** Who it is: names in both alphabets, login, position, department → managers, office, time there, state. */
 import { Clock, MapPin } from "@gravity-ui/icons";
 import { Icon } from "@gravity-ui/uikit";
-import { Fragment } from "react";
+import { Fragment, type ReactNode } from "react";
 import { useQuery } from "urql";
 
 import type { Gate } from "../api/gate";
@@ -12,17 +12,24 @@ import { useRefresh } from "../operations/changes";
 import { CopyText } from "../shell/CopyText";
 import { employeePath } from "../shell/pages";
 import { Locked } from "../views/Locked";
+import { Masked } from "../views/Masked";
 import { hueOf, initialsOf } from "./avatar";
 import styles from "./EmployeeHeader.module.css";
 import { placeOf } from "./place";
-import { ProtectedChip, StateChip } from "./StateChip";
+import { AbroadChip, ProtectedChip, StateChip } from "./StateChip";
 import { differenceMinutes, readerTimeZone, signedHours } from "./time-zone";
 
 type Employee = NonNullable<EmployeeHeaderQuery["employee"]>;
 
 export function EmployeeHeader({ employee, gate }: { employee: Employee; gate: Gate }) {
   const { t, format } = useI18n();
-  const name = employee.displayName ?? employee.latinName ?? employee.login ?? t("person.nameless");
+  const name =
+    employee.displayName ??
+    employee.latinName ??
+    employee.login ??
+    (employee.heldAbroad ? employee.personnelNumber : null) ??
+    t("person.nameless");
+  const nameField = employee.displayName ? "displayName" : employee.latinName ? "latinName" : "login";
   const hidden = gate.denialOf("employee.login");
   const place = placeOf(employee.office, employee.city, employee.country && format.country(employee.country));
   return (
@@ -30,13 +37,19 @@ export function EmployeeHeader({ employee, gate }: { employee: Employee; gate: G
       <Avatar name={name} seed={employee.id} />
       <div className={styles.who}>
         <div className={styles.names}>
-          <h1 className={styles.name}>{name}</h1>
+          <h1 className={styles.name}>
+            <Shown path={nameField} value={name} gate={gate} />
+          </h1>
           {employee.latinName && employee.latinName !== name && (
-            <span className={styles.latin}>{employee.latinName}</span>
+            <span className={styles.latin}>
+              <Shown path="latinName" value={employee.latinName} gate={gate} />
+            </span>
           )}
           {employee.login && (
             <span className={styles.login} data-testid="login">
-              <CopyText text={employee.login} />
+              <Shown path="login" value={employee.login} gate={gate}>
+                <CopyText text={employee.login} />
+              </Shown>
             </span>
           )}
           {!employee.login && hidden !== null && (
@@ -47,11 +60,16 @@ export function EmployeeHeader({ employee, gate }: { employee: Employee; gate: G
           )}
           <State employee={employee} />
           {employee.protected === true && <ProtectedChip size="s" />}
+          {employee.heldAbroad === true && <AbroadChip country={employee.country} size="s" />}
         </div>
         {(employee.position || employee.department) && (
           <p className={styles.job}>
-            <span className={employee.department ? styles.position : undefined}>{employee.position}</span>
-            <span>{employee.department}</span>
+            <span className={employee.department ? styles.position : undefined}>
+              <Shown path="position" value={employee.position} gate={gate} />
+            </span>
+            <span>
+              <Shown path="department" value={employee.department} gate={gate} />
+            </span>
             <Managers employee={employee} />
           </p>
         )}
@@ -67,6 +85,22 @@ export function EmployeeHeader({ employee, gate }: { employee: Employee; gate: G
       </div>
     </header>
   );
+}
+
+/** A text of the employee, or its mask. `children`: how it is shown when it is whole. */
+function Shown({
+  path,
+  value,
+  gate,
+  children,
+}: {
+  path: string;
+  value: string | null | undefined;
+  gate: Gate;
+  children?: ReactNode;
+}) {
+  const mask = gate.maskOf(`employee.${path}`, value);
+  return mask === null ? <>{children ?? value}</> : <Masked value={value} mask={mask} />;
 }
 
 function Avatar({ name, seed }: { name: string; seed: string }) {

@@ -105,3 +105,28 @@ test("a failed search keeps what was typed and can be repeated", async () => {
   await waitFor(() => expect(screen.getAllByRole("option")).toHaveLength(1));
   expect((field as HTMLInputElement).value).toBe("anna");
 });
+
+test("somebody whose data may not be copied is shown by number, with the reason", async () => {
+  const abroad = { personnelNumber: "100542", heldAbroad: true, displayName: null, login: null, country: "KZ" };
+  const { field, user } = open(() => found(person("x", "", abroad)));
+  await user.type(field, "100542");
+  const row = await screen.findByRole("option");
+  expect(row.textContent).toContain("100542");
+  expect(within(row).getByText("Data kept in Kazakhstan")).toBeTruthy();
+});
+
+test("a masked phone is neither marked nor a promise that it was found by what one sees", async () => {
+  const line = { path: "employees.edges[].node.workPhone", decision: "conditional", allowed: 1, masked: 1, denied: 0 };
+  const mask = { rule: "people.contacts", reason: "contacts are masked" };
+  const { field, user } = open(() => ({
+    ...found(person("a", "Anna A", { workPhone: "•••• 4567" }), person("b", "Anna B")),
+    extensions: { gate: [{ ...line, rule: null, reason: null, mask }] },
+  }));
+  await user.type(field, "4567");
+  const [masked, whole] = await screen.findAllByRole("option");
+  expect([...(masked?.querySelectorAll("mark") ?? [])]).toEqual([]);
+  expect([...(whole?.querySelectorAll("mark") ?? [])].map((mark) => mark.textContent)).toEqual(["45-67"]);
+  const shown = within(masked ?? document.body).getByTestId("masked");
+  expect(shown.title).toBe("Rule: contacts are masked");
+  expect(shown.textContent).toContain("Partly hidden, this much is shown: 4567. Rule: contacts are masked");
+});

@@ -4,13 +4,14 @@ import { Button, Icon, Skeleton, TextInput } from "@gravity-ui/uikit";
 import { useEffect, useRef, useState } from "react";
 import { useLocation, useSearchParams } from "wouter";
 
+import type { Gate } from "../api/gate";
 import { useI18n } from "../i18n";
 import { DeniedFace, Face, FailedFace } from "../shell/Faces";
 import { useListKeys } from "../shell/keyboard";
 import { employeePath } from "../shell/pages";
 import { Marked } from "./Marked";
 import styles from "./SearchPage.module.css";
-import { ProtectedChip, StateChip } from "./StateChip";
+import { AbroadChip, ProtectedChip, StateChip } from "./StateChip";
 import { type Found, isSearchable, type Search, useSearch } from "./useSearch";
 
 const FIRST = 20;
@@ -138,7 +139,7 @@ function Results({ search, typed, keys }: { search: Search; typed: string; keys:
             data-testid="search-result"
             {...keys.option(index)}
           >
-            <FoundRow person={person} query={search.text} />
+            <FoundRow person={person} query={search.text} gate={search.gate} />
           </a>
         ))}
       </div>
@@ -146,26 +147,31 @@ function Results({ search, typed, keys }: { search: Search; typed: string; keys:
   );
 }
 
-function FoundRow({ person, query }: { person: Found; query: string }) {
+function FoundRow({ person, query, gate }: { person: Found; query: string; gate: Gate }) {
   const { t, format } = useI18n();
+  const found = { query, gate };
   const place = [person.city, person.country && format.country(person.country)].filter(Boolean).join(", ");
   return (
     <>
       <span className={styles.name}>
         <span className={styles.main}>
-          <Marked text={person.displayName ?? t("person.nameless")} query={query} />
+          <Marked
+            text={person.displayName ?? (person.heldAbroad ? person.personnelNumber : null) ?? t("person.nameless")}
+            field={person.displayName ? "displayName" : "personnelNumber"}
+            {...found}
+          />
         </span>
         {person.latinName && person.latinName !== person.displayName && (
           <span className={styles.second}>
-            <Marked text={person.latinName} query={query} />
+            <Marked text={person.latinName} field="latinName" {...found} />
           </span>
         )}
       </span>
       <span className={styles.login}>
-        <Marked text={person.login} query={query} />
+        <Marked text={person.login} field="login" {...found} />
       </span>
       <span className={styles.phone}>
-        <Marked text={person.workPhone} query={query} phone />
+        <Marked text={person.workPhone} field="workPhone" phone {...found} />
       </span>
       <span className={styles.department} title={person.department ?? undefined}>
         <span className={styles.main}>{person.department}</span>
@@ -175,6 +181,7 @@ function FoundRow({ person, query }: { person: Found; query: string }) {
       <span className={styles.chips}>
         {person.state && <StateChip state={person.state} />}
         {person.protected === true && <ProtectedChip />}
+        {person.heldAbroad === true && <AbroadChip country={person.country} />}
       </span>
     </>
   );

@@ -1,5 +1,5 @@
 /** Whether an employee works now, as a chip with a word and a sign: never by colour alone. */
-import { ArrowRightFromSquare, Briefcase, CircleMinus, Moon, ShieldKeyhole } from "@gravity-ui/icons";
+import { ArrowRightFromSquare, Briefcase, CircleMinus, Globe, Moon, ShieldKeyhole } from "@gravity-ui/icons";
 import { Icon, Label } from "@gravity-ui/uikit";
 
 import type { EmployeeState } from "../generated/graphql";
@@ -28,6 +28,22 @@ export function StateChip({
   return (
     <Label theme={face.theme} size={size} icon={<Icon data={face.icon} size={12} />} qa={`state-${state}`}>
       {dated ?? t(`state.${state}`)}
+    </Label>
+  );
+}
+
+/** Says why there is no name: it is in the systems of the country, and the card asks them each time. */
+export function AbroadChip({ country, size = "xs" }: { country?: string | null; size?: "xs" | "s" }) {
+  const { t, format } = useI18n();
+  return (
+    <Label
+      theme="warning"
+      size={size}
+      icon={<Icon data={Globe} size={12} />}
+      title={t("state.abroad.hint")}
+      qa="abroad"
+    >
+      {country ? t("state.abroad.in", { country: format.country(country) }) : t("state.abroad")}
     </Label>
   );
 }

@@ -1,5 +1,5 @@
 /** Finding people while one types: waits for a pause, keeps the last answer until the next one is here. */
-import { useEffect, useState } from "react";
+import { useEffect, useMemo, useState } from "react";
 import { useQuery } from "urql";
 
 import { type Gate, OPEN_GATE, readGate } from "../api/gate";
@@ -20,6 +20,8 @@ export interface Search {
   waiting: boolean;
   failure: Failure | null;
   denied: Gate;
+  /** What the gate says of the people below. */
+  gate: Gate;
   retry(): void;
 }
 
@@ -44,6 +46,7 @@ export function useSearch(typed: string, first: number): Search {
     pause: !searchable,
     requestPolicy: "cache-and-network",
   });
+  const gate = useMemo(() => readGate(extensions), [extensions]);
   const connection = searchable ? data?.employees : undefined;
   return {
     text: connection ? String(operation?.variables.text ?? text) : "",
@@ -51,7 +54,8 @@ export function useSearch(typed: string, first: number): Search {
     hasMore: connection?.pageInfo.hasNextPage ?? false,
     waiting: isSearchable(wanted) && (wanted !== text || fetching),
     failure: searchable && error && !connection ? failureOf(error) : null,
-    denied: searchable && data && !connection ? readGate(extensions) : OPEN_GATE,
+    gate,
+    denied: searchable && data && !connection ? gate : OPEN_GATE,
     retry: () => again({ requestPolicy: "network-only" }),
   };
 }

@@ -72,8 +72,12 @@ export function FailedFace({ title, text, failure, onRetry, more }: FailedFacePr
 }
 
 /** By which rule, or that there is none: what no rule allows is denied. */
-export const denialText = ({ t }: I18n, { reason }: Pick<Denial, "reason">): string =>
-  reason === null ? t("denied.no_rule") : t("denied.reason", { reason });
+export const denialText = ({ t }: I18n, { reason, lacks }: Pick<Denial, "reason" | "lacks">): string =>
+  lacks !== undefined
+    ? t("error.SECOND_FACTOR")
+    : reason === null
+      ? t("denied.no_rule")
+      : t("denied.reason", { reason });
 
 /** `denial`: what the gate said; left out where a permission is missing. */
 export function DeniedFace({ title, denial }: { title?: string; denial?: Denial | null | undefined }) {

@@ -3,6 +3,7 @@ import { Icon, Modal, TextInput } from "@gravity-ui/uikit";
 import { useId, useRef, useState } from "react";
 import { useLocation } from "wouter";
 
+import type { Gate } from "../api/gate";
 import { useI18n } from "../i18n";
 import { Marked } from "../people/Marked";
 import { StateChip } from "../people/StateChip";
@@ -79,7 +80,7 @@ export default function Palette({ pages, onClose }: { pages: readonly Page[]; on
                   <span className={styles.kind}>{t("palette.page")}</span>
                 </>
               ) : (
-                <Person person={entry.person} query={search.text} />
+                <Person person={entry.person} query={search.text} gate={search.gate} />
               )}
             </div>
           ))}
@@ -95,13 +96,18 @@ export default function Palette({ pages, onClose }: { pages: readonly Page[]; on
   );
 }
 
-function Person({ person, query }: { person: Found; query: string }) {
+function Person({ person, query, gate }: { person: Found; query: string; gate: Gate }) {
   return (
     <>
       <span className={styles.name}>
-        <Marked text={person.displayName} query={query} />
+        <Marked
+          text={person.displayName ?? (person.heldAbroad ? person.personnelNumber : null)}
+          field={person.displayName ? "displayName" : "personnelNumber"}
+          query={query}
+          gate={gate}
+        />
         <span className={styles.second}>
-          <Marked text={person.login} query={query} />
+          <Marked text={person.login} field="login" query={query} gate={gate} />
         </span>
       </span>
       <span className={styles.kind}>{person.department}</span>

@@ -18,6 +18,7 @@ import { TopBar } from "./TopBar";
 const EmployeePage = lazy(() => import("../people/EmployeePage"));
 const JournalPage = lazy(() => import("../journal/JournalPage"));
 const RecordPage = lazy(() => import("../journal/RecordPage"));
+const HistoryPage = lazy(() => import("../journal/HistoryPage"));
 const SourcesPage = lazy(() => import("../sources/SourcesPage"));
 const SchemaPage = lazy(() => import("../schema/SchemaPage"));
 const Palette = lazy(() => import("./Palette"));
@@ -64,6 +65,7 @@ export function Shell() {
               <Route path="/people">{() => <Guarded permission="people.search" page={SearchPage} />}</Route>
               <Route path="/people/:id">{({ id }) => <EmployeePage key={id} id={decodeURIComponent(id)} />}</Route>
               <Route path="/journal/:id?">{({ id }) => <Journal id={id} />}</Route>
+              <Route path="/history">{() => <HistoryPage />}</Route>
               <Route path="/sources">{() => <Guarded permission="sources.read" page={SourcesPage} />}</Route>
               <Route path="/schema">{() => <Guarded permission="schema.usage" page={SchemaPage} />}</Route>
               <Route>{() => <NotFoundFace />}</Route>

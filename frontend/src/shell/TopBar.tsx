@@ -1,5 +1,5 @@
 /** The top bar: palette, team, language, theme, who I am. */
-import { ArrowRightFromSquare, Code, Keyboard, Magnifier, Person } from "@gravity-ui/icons";
+import { ArrowRightFromSquare, Code, Eye, Keyboard, Magnifier, Person } from "@gravity-ui/icons";
 import { Button, Hotkey, Icon, Popup, Select } from "@gravity-ui/uikit";
 import { useState } from "react";
 
@@ -119,6 +119,16 @@ function UserMenu({ onKeys, team }: { onKeys(): void; team: string }) {
               <Icon data={Keyboard} size={16} />
               {t("keys.title")}
             </Button>
+            <Button
+              view="flat"
+              width="max"
+              href="/history"
+              onClick={() => setOpen(false)}
+              data-testid="who-looked-at-me"
+            >
+              <Icon data={Eye} size={16} />
+              {t("history.title")}
+            </Button>
             {mayExplore && (
               <Button view="flat" width="max" href="/graphql" data-testid="graphiql">
                 <Icon data={Code} size={16} />
@@ -136,6 +146,18 @@ function UserMenu({ onKeys, team }: { onKeys(): void; team: string }) {
             >
               <Icon data={ArrowRightFromSquare} size={16} />
               {t("shell.sign_out")}
+            </Button>
+            <Button
+              view="flat"
+              width="max"
+              data-testid="sign-out-everywhere"
+              onClick={() => {
+                setFailed(false);
+                signOut(true).catch(() => setFailed(true));
+              }}
+            >
+              <Icon data={ArrowRightFromSquare} size={16} />
+              {t("shell.sign_out_everywhere")}
             </Button>
           </div>
           {failed && (

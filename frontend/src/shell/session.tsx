@@ -15,7 +15,7 @@ interface SessionState {
   signedIn(session: Session): void;
   /** Other rights from here on: nothing read with the former ones may stay. */
   switchTeam(team: string): Promise<void>;
-  signOut(): Promise<void>;
+  signOut(everywhere?: boolean): Promise<void>;
   /** Resolves once the same person has a valid session again. */
   renew(): Promise<void>;
 }
@@ -80,8 +80,8 @@ export function SessionProvider({ children }: { children: ReactNode }) {
     [adopt],
   );
 
-  const signOut = useCallback(async () => {
-    const next = await endSession();
+  const signOut = useCallback(async (everywhere = false) => {
+    const next = await endSession(everywhere);
     person.current = null;
     waiting.current = [];
     setExpired(false);

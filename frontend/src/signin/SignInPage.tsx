@@ -1,6 +1,6 @@
 /** Signing in: with the company's account, or, in development, as one of the demo people. */
 import { Magnifier } from "@gravity-ui/icons";
-import { Button, Icon, Skeleton, TextInput } from "@gravity-ui/uikit";
+import { Button, Checkbox, Icon, Skeleton, TextInput } from "@gravity-ui/uikit";
 import { useEffect, useMemo, useState } from "react";
 
 import {
@@ -74,6 +74,7 @@ function DemoPeople() {
   const [people, setPeople] = useState<readonly DemoPerson[] | null>(null);
   const [unlisted, setUnlisted] = useState(false);
   const [typed, setTyped] = useState("");
+  const [secondFactor, setSecondFactor] = useState(false);
   const [busy, setBusy] = useState<string | null>(null);
   const [refused, setRefused] = useState<string | null>(null);
   const [attempt, setAttempt] = useState(0);
@@ -93,7 +94,7 @@ function DemoPeople() {
   const enter = (login: string) => {
     setBusy(login);
     setRefused(null);
-    signInAsDemoPerson(login)
+    signInAsDemoPerson(login, secondFactor)
       .then(signedIn, (error: unknown) => setRefused(error instanceof AuthError ? error.code : "INTERNAL"))
       .finally(() => setBusy(null));
   };
@@ -133,6 +134,9 @@ function DemoPeople() {
         }}
         qa="sign-in-search"
       />
+      <Checkbox checked={secondFactor} onUpdate={setSecondFactor} qa="sign-in-second-factor">
+        {t("sign_in.second_factor")}
+      </Checkbox>
       {refused !== null && (
         <p className={styles.refused} role="alert">
           {failureText(i18n, refused)}

@@ -1,9 +1,10 @@
-/** Stock view `facts`: label and value, a line each; a lock where the policy took the value away. */
+/** Stock view `facts`: label and value, a line each; a lock or a mask where the policy took away the value or some of it. */
 import type { WidgetProps } from "../dashboard/custom";
 import { toneOf, valueAt } from "../dashboard/manifest";
 import { useI18n } from "../i18n";
 import styles from "./FactsView.module.css";
 import { Locked } from "./Locked";
+import { Masked } from "./Masked";
 import { Value } from "./Value";
 
 export function FactsView({ manifest, data, gate }: WidgetProps) {
@@ -13,6 +14,7 @@ export function FactsView({ manifest, data, gate }: WidgetProps) {
       {manifest.fields.map((field) => {
         const denial = gate.denialOf(field.path);
         const value = denial === null ? valueAt(data, field.path) : null;
+        const mask = gate.maskOf(field.path, value);
         return (
           <div
             key={field.path}
@@ -22,7 +24,13 @@ export function FactsView({ manifest, data, gate }: WidgetProps) {
           >
             <dt className={styles.label}>{pick(field.label)}</dt>
             <dd className={styles.value}>
-              {denial === null ? <Value value={value} field={field} /> : <Locked denial={denial} />}
+              {denial !== null ? (
+                <Locked denial={denial} />
+              ) : mask !== null ? (
+                <Masked value={value} mask={mask} />
+              ) : (
+                <Value value={value} field={field} />
+              )}
             </dd>
           </div>
         );

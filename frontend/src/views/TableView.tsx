@@ -8,6 +8,7 @@ import { type FieldSpec, type Manifest, valueAt } from "../dashboard/manifest";
 import { useI18n } from "../i18n";
 import { Face } from "../shell/Faces";
 import { Locked } from "./Locked";
+import { Masked } from "./Masked";
 import styles from "./TableView.module.css";
 import { Value } from "./Value";
 
@@ -27,19 +28,20 @@ export default function TableView({ manifest, data, gate }: WidgetProps) {
   const columns = useMemo<ColumnDef<unknown>[]>(() => {
     const collator = new Intl.Collator(language, { numeric: true });
     return manifest.columns.map((column) => {
-      const denial = gate.denialOf(columnPath(manifest, column));
+      const place = columnPath(manifest, column);
+      const denial = gate.denialOf(place);
       return {
         id: column.path,
         header: pick(column.label),
         accessorFn: (row) => sortable(valueAt(row, column.path)),
         sortingFn: (a, b, id) => collator.compare(String(a.getValue(id)), String(b.getValue(id))),
         enableSorting: denial === null,
-        cell: ({ row }) =>
-          denial === null ? (
-            <Value value={valueAt(row.original, column.path)} field={column} />
-          ) : (
-            <Locked denial={denial} />
-          ),
+        cell: ({ row }) => {
+          if (denial !== null) return <Locked denial={denial} />;
+          const value = valueAt(row.original, column.path);
+          const mask = gate.maskOf(place, value);
+          return mask === null ? <Value value={value} field={column} /> : <Masked value={value} mask={mask} />;
+        },
       };
     });
   }, [manifest, gate, pick, language]);

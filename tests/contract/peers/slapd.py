@@ -122,7 +122,7 @@ def _fill(url: str) -> None:
             admin.add(person_dn(login), ["inetOrgPerson"], attributes)
         everybody = [person_dn(login) for _, login, *_ in PEOPLE]
         admin.add(f"cn=All staff,ou=groups,{SUFFIX}", "groupOfNames", {"member": everybody})
-        for group in ("Vpn users", "Wi-Fi guests", "Кириллица, с запятой"):
+        for group in ("Vpn users", "Wi-Fi guests", "Кириллица, с запятой", "app-tracker", "vpn-ru"):
             name = group.replace(",", "\\,")
             admin.add(f"cn={name},ou=groups,{SUFFIX}", "groupOfNames", {"member": everybody[:1]})
         disabled = {"pwdAccountLockedTime": [(ldap3.MODIFY_ADD, ["000001010000Z"])]}

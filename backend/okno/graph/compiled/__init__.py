@@ -48,6 +48,6 @@ expect to the stock executor. The text for `child { name: text colour }` of a li
 the form of short conditions, with names for all that they say, and of a request's data nothing. What the row itself is decided
 by is counted after its `try`, so that there is nothing to take back.
 
-A mask, once the policy has that outcome (issue 4), belongs into `writing.Writer._group`: it is a third branch beside those for
-an admitted and a refused row, which puts the masked value of `_value` in its place.
+A field that some see masked has a third branch beside those for an admitted and a refused row, which puts the mask of the
+completed value in its place, counts it as `hid`, and records no reading.
 """

@@ -1,22 +1,21 @@
 """Loads the sections of all rows of a list before they are completed: one question to each source, no future per row."""
 
 import asyncio
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from okno.graph.compiled.entries import completers_of, entries_of
 from okno.graph.compiled.program import Program
 from okno.graph.compiled.run import Loaded
 from okno.graph.compiled.writing import DENIED, SectionOf
 from okno.people.api import Employee
 from okno.sources.api import SectionMeta
-from okno.sources.model import SectionResult
+from okno.sources.model import SectionData, SectionResult
 
 if TYPE_CHECKING:
     from okno.graph.executor import GatedExecutor
     from okno.graph.plan import Selection
-
-_NOTHING: Mapping[str, Any] = {}
 
 
 class _Chosen:
@@ -25,14 +24,18 @@ class _Chosen:
     def __init__(self, executor: "GatedExecutor", selection: "Selection", found: Sequence[Any]) -> None:
         plan, guards = executor.plan, selection.guards
         yields = plan.yielding(selection)
+        if not {Employee}.issuperset(map(type, found)):
+            found = [each for each in found if isinstance(each, Employee)]
         self.wanted: dict[int, Employee] = {}
         self.denied: dict[int, Employee] = {}
-        for employee in found:
-            if not isinstance(employee, Employee):
-                continue
-            facts = employee.facts
-            admitted = yields(facts) and (not guards or plan.admits(selection, facts))
-            (self.wanted if admitted else self.denied)[id(employee)] = employee
+        if not guards:
+            self.wanted = {id(each): each for each in found if yields(each.facts)}
+            if len(self.wanted) < len(found):
+                self.denied = {id(each): each for each in found if id(each) not in self.wanted}
+        else:
+            for each in found:
+                admitted = yields(each.facts) and plan.admits(selection, each.facts)
+                (self.wanted if admitted else self.denied)[id(each)] = each
         self.persons = [employee.person for employee in self.wanted.values()]
 
 
@@ -88,7 +91,22 @@ def _loaded(
 ) -> Loaded:
     if section.is_plain:
         loaded: Loaded = dict.fromkeys(people.denied, DENIED)
-        loaded.update(zip(people.wanted, [each.data or _NOTHING for each in results], strict=True))
+        completers = completers_of(section.type)
+        # Of an answer that was shown before, what `entries_of` does, in the open
+        loaded.update(
+            zip(
+                people.wanted,
+                [
+                    known[1]
+                    if type(data := each.data) is SectionData
+                    and (known := data.completed) is not None
+                    and known[0] is completers
+                    else entries_of(completers, data)
+                    for each in results
+                ],
+                strict=True,
+            )
+        )
         return loaded
     spec = section.selection.section
     assert spec is not None

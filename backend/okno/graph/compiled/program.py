@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from graphql import GraphQLSchema
 
+from okno.graph.compiled.rows import rows_of
 from okno.graph.compiled.shapes import Reader, TooLarge
 from okno.graph.compiled.writing import Writer
 
@@ -25,6 +26,7 @@ class Program:
     Attributes:
         source: the text it was compiled from.
         sections: in the order of their numbers; the objects that have one are in the list of `reach` that it says.
+        rows: where the objects are whose facts decide, see `rows_of`.
         completed, fallen_back: how many rows it has completed, and how many were left to the stock executor.
     """
 
@@ -36,6 +38,7 @@ class Program:
         "others",
         "reach",
         "reached",
+        "rows",
         "sections",
         "source",
         "tallies",
@@ -66,6 +69,7 @@ class Program:
         self.tallies = written.tallies
         self.sections = written.sections
         self.reached = written.reached
+        self.rows = rows_of(root)
         self.others = [(each.response_name, each.selection.details) for each in written.others]
         self.completed = 0
         self.fallen_back = 0

@@ -47,11 +47,19 @@ class Run:
         """Who asks, as the guard's conditions compare it."""
         return self.executor.plan.guard(guard).me
 
-    def tally(self, number: int, allowed: int, denied: int, rule: Alternative | None) -> None:
+    def tally(
+        self,
+        number: int,
+        allowed: int,
+        denied: int,
+        rule: Alternative | None,
+        masked: int = 0,
+        mask_rule: Alternative | None = None,
+    ) -> None:
         """Takes what a loop has counted."""
         count = self.executor.plan.count
         for selection in self.program.tallies[number]:
-            count(selection, allowed, denied, rule)
+            count(selection, allowed, denied, rule, masked, mask_rule)
 
     def finish_object(self, source: Any, completed: dict[str, Any]) -> Any:
         """Has the executor resolve the fields that are not compiled; gives the object, or an awaitable of it."""

@@ -370,6 +370,8 @@ def nodes_in(each: Field) -> tuple[Node, ...]:
 
 
 def guards_of(each: Field) -> "tuple[Guard, ...]":
-    """The conditions of a field that is not denied anyway."""
+    """The conditions that decide how much of a field a row's reader is given."""
     selection = each.selection
-    return () if selection is None or selection.is_denied else selection.guards
+    if selection is None or selection.is_denied:
+        return ()
+    return selection.guards if selection.masking is None else (*selection.guards, *selection.masking.guards)

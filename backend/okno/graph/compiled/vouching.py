@@ -79,21 +79,27 @@ def _is_of(object_type: GraphQLObjectType, value: Any) -> bool:
     return check is None or check(value, None) is True  # type: ignore[arg-type]  # Strawberry's own reads no info
 
 
-_ids: dict[tuple[str, UUID], str] = {}
+_ids: dict[str, dict[int, str]] = {}
+
+
+def ids_of(type_name: str) -> dict[int, str]:
+    """The Relay ids of a type that are remembered, by the numbers of their UUIDs."""
+    return _ids.setdefault(type_name, {})
 
 
 def relay_id(type_name: str, key: Any) -> str:
     """The Relay id of an object, as Strawberry's `Node.id` gives it.
 
-    Those of UUIDs are remembered, at most _MAX_IDS: to write one costs more than the rest of a row.
+    Those of UUIDs are remembered, at most _MAX_IDS of a type: to write one costs more than the rest of a row.
     """
     if type(key) is str or type(key) is int:
         return to_base64(type_name, key)
     if not isinstance(key, UUID):
         raise Mismatch
-    found = _ids.get((type_name, key))
+    known = ids_of(type_name)
+    found = known.get(key.int)
     if found is None:
-        if len(_ids) >= _MAX_IDS:
-            _ids.clear()
-        found = _ids[type_name, key] = to_base64(type_name, str(key))
+        if len(known) >= _MAX_IDS:
+            known.clear()
+        found = known[key.int] = to_base64(type_name, str(key))
     return found

@@ -1,18 +1,19 @@
 """Writes the text of a program from its tree. `okno.graph.compiled` shows a whole one.
 
-Names of variables in the text: s object, v value, o completed object, yes/no/rule what a tally counts, answer the rule by which
-a guard admits the row, c a constant of a condition. Texts of documents come in as `repr` only, texts of the policy not at all.
+Names of variables in the text: s object, v value, o completed object, yes/hid/no what a tally counts, rule/told the rules it
+names for reading in full and masked, answer the rule by which a guard admits the row, c a constant of a condition. Texts of
+documents come in as `repr` only, texts of the policy not at all.
 """
 
-import keyword
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from graphql import GraphQLLeafType
+from graphql import GraphQLObjectType
 
-from okno.graph.compiled.leaves import NAMES, enum_names, find_inline, leaf_completer
+from okno.graph.compiled.leaves import NAMES
+from okno.graph.compiled.seeing import Seen, branches, fields_by_view, guards_below
 from okno.graph.compiled.shapes import (
     Constant,
     Field,
@@ -25,12 +26,10 @@ from okno.graph.compiled.shapes import (
     Shape,
     Value,
     class_of,
-    guards_of,
-    nodes_in,
 )
-from okno.graph.compiled.text import Text
-from okno.graph.compiled.vouching import Classifier, Vouch, relay_id
-from okno.graph.sections import VALUE_PREFIX
+from okno.graph.compiled.vouching import Vouch, relay_id
+from okno.graph.compiled.ways import WayText, entry, read
+from okno.graph.gate import View
 from okno.policy.condition import KNOWN, write_choice
 
 if TYPE_CHECKING:
@@ -39,9 +38,11 @@ if TYPE_CHECKING:
 # Conditions beyond that are called: the text takes memory in every program (characters)
 MOST_WRITTEN_OUT = 8
 LONGEST_WRITTEN_OUT = 500
-# Stands for the data of a plain section that is not read
+# Stands for the entries of a plain section that is not read
 DENIED: Mapping[str, Any] = {}
 CAST = "getattr({v}, '__as_strawberry_type__', None) is not None"
+# What tallies are made of
+_COUNTS, _RULES = ("yes", "no", "hid"), ("rule", "told")
 
 
 @dataclass(slots=True)
@@ -61,6 +62,7 @@ class SectionOf(NamedTuple):
     """
 
     selection: "Selection"
+    type: GraphQLObjectType
     reached: int
     is_plain: bool
 
@@ -84,7 +86,7 @@ class Written:
     others: list[Other]
 
 
-class Writer(Text):
+class Writer(WayText):
     """Writes one program."""
 
     def __init__(self) -> None:
@@ -97,12 +99,10 @@ class Writer(Text):
         self._owners: dict[
             str, str
         ] = {}  # of plain sections, which are no objects of their own, the employees
-        self._reached: dict[int, int] = {}
-        self._leaves: dict[GraphQLLeafType, str] = {}
         self._notes = False
         self._root: Node | None = None
         self._row: Scope | None = None
-        self._row_tallies: dict[tuple[str, ...], int] = {}  # by the answers that all have to admit
+        self._row_tallies: dict[Seen, int] = {}  # by the answers that decide
 
     def write(self, root: ObjectOf, *, of_list: bool) -> Written:
         """The text of `many(items, run)`, or of `one(s0, run)`, and of `reach(items, found)` where there are sections."""
@@ -139,14 +139,12 @@ class Writer(Text):
         self._reset()
 
     def _reset(self) -> None:
-        for starts, value in ((("yes", "no"), "0"), (("rule",), "None")):
+        for starts, value in ((_COUNTS, "0"), (_RULES, "None")):
             if names := [name for name in self._counts if name.startswith(starts)]:
                 self._line(f"{' = '.join(names)} = {value}")
 
     def _many(self, body: list[str], completed: str, *, others: bool) -> None:
-        of_rows = {
-            f"{name}{number}" for number in self._row_tallies.values() for name in ("yes", "no", "rule")
-        }
+        of_rows = {f"{name}{number}" for number in self._row_tallies.values() for name in (*_COUNTS, *_RULES)}
         marked = [name for name in self._counts if name not in of_rows]
         kept = [*marked, *(["len(notes)"] if self._notes else [])]
         restored = [*marked, *(["noted"] if self._notes else [])]
@@ -176,16 +174,30 @@ class Writer(Text):
     def _count_row(self) -> None:
         """Counts what each row is asked once: when it has gone well, so that nothing has to be taken back."""
         for answers, number in self._row_tallies.items():
-            with self._block(f"if {_all_admit(answers)}:"):
-                self._line(f"yes{number} += 1")
-                self._line(f"rule{number} = {answers[-1]}")
-            with self._block("else:"):
-                self._line(f"no{number} += 1")
+            for view, header in branches(answers):
+                with self._block(header):
+                    self._note_view(view, number, answers)
+
+    def _note_view(self, view: View, number: int, answers: Seen) -> None:
+        count, rule, by = {
+            View.FULL: ("yes", "rule", answers.full),
+            View.MASKED: ("hid", "told", answers.masked),
+            View.NOTHING: ("no", "", None),
+        }[view]
+        self._line(f"{count}{number} += 1")
+        if by:
+            self._line(f"{rule}{number} = {by[-1]}")
 
     def _tally(self) -> None:
         for number in range(len(self._tallies)):
-            rule = f"rule{number}" if f"rule{number}" in self._counts else "None"
-            self._line(f"run.tally({number}, yes{number}, no{number}, {rule})")
+            given = [f"yes{number}", f"no{number}", f"rule{number}", f"hid{number}", f"told{number}"]
+            told = [
+                name if name in self._counts else "0" if name.startswith(_COUNTS) else "None"
+                for name in given
+            ]
+            while told[-1] in ("0", "None") and len(told) > 3:
+                told.pop()
+            self._line(f"run.tally({number}, {', '.join(told)})")
 
     # Objects
 
@@ -211,16 +223,13 @@ class Writer(Text):
         if node.type.is_type_of is not None:
             self._line(f"if {CAST.format(v=s)}: raise Mismatch")
 
-    def _classifier(self, shape: ObjectOf) -> str:
-        return self._constant("kinds", Classifier(shape))
-
     def _node(self, node: Node, s: str, scope: Scope | None) -> str:
         scope = self._decide(node, s, scope)
         values: dict[str, str] = {}
         if s not in self._owners and any(isinstance(each, Value) and each.is_entry for each in node.fields):
             self._line(f"data_{s} = {s}.data")
-        for guards, fields in _by_guards(node).items():
-            self._group(node, guards, fields, s, scope, values)
+        for seen, fields in fields_by_view(node).items():
+            self._group(seen, fields, s, scope, values)
         for each in node.fields:
             if isinstance(each, Section):
                 values[each.response_name] = self._section(each, node, s, scope)
@@ -233,7 +242,7 @@ class Writer(Text):
 
     def _decide(self, node: Node, s: str, scope: Scope | None) -> Scope | None:
         """Asks every guard of the node, and of the sections in it, about the row, unless the scope has its answer."""
-        wanted = dict.fromkeys(_guards_below(node))
+        wanted = dict.fromkeys(guards_below(node))
         if scope is None or not node.of_section:
             if not wanted:
                 return None
@@ -269,44 +278,46 @@ class Writer(Text):
         return f"decide{guard.index}({facts})"
 
     def _group(
-        self,
-        node: Node,
-        guards: tuple[int, ...],
-        fields: list[Field],
-        s: str,
-        scope: Scope | None,
-        values: dict[str, str],
+        self, seen: Seen, fields: list[Field], s: str, scope: Scope | None, values: dict[str, str]
     ) -> None:
-        """Writes the fields that have the same guards."""
+        """Writes the fields that are seen alike."""
         selections = [each.selection for each in fields if each.selection is not None]
-        if not guards:
+        if seen.is_open or seen.is_hidden:
             if counted := [each for each in selections if each.in_abstract]:
-                self._line(f"yes{self._count(counted, with_rule=False)} += 1")
-            self._fields(fields, s, scope, values)
+                self._line(f"yes{self._count(counted)} += 1")
+            self._fields(fields, s, scope, values, masked=seen.is_hidden)
             return
         assert scope is not None
-        answers = tuple(scope.answers[guard] for guard in guards)
+        known = scope.answers
+        answers = Seen(
+            *(guards if guards is None else tuple(known[each] for each in guards) for guards in seen)
+        )
         tally = None
         if scope is not self._row:
-            tally = self._count(selections, with_rule=True)
+            tally = self._count(selections, answers)
         elif answers in self._row_tallies:
             self._tallies[self._row_tallies[answers]] += selections
         else:
-            self._row_tallies[answers] = self._count(selections, with_rule=True)
-        with self._block(f"if {_all_admit(answers)}:"):
-            if tally is not None:
-                self._line(f"yes{tally} += 1")
-                self._line(f"rule{tally} = {answers[-1]}")
-            self._fields(fields, s, scope, values)
-        with self._block("else:"):
-            if tally is not None:
-                self._line(f"no{tally} += 1")
-            if not all(each.nullable for each in selections):
-                self._line("raise Mismatch")
-            names = [values[each.response_name] for each in fields]
-            self._line(f"{' = '.join(names)} = None")
+            self._row_tallies[answers] = self._count(selections, answers)
+        for view, header in branches(answers):
+            with self._block(header):
+                if tally is not None:
+                    self._note_view(view, tally, answers)
+                if view is View.NOTHING:
+                    self._nulls(fields, selections, values)
+                else:
+                    self._fields(fields, s, scope, values, masked=view is View.MASKED)
 
-    def _fields(self, fields: list[Field], s: str, scope: Scope | None, values: dict[str, str]) -> None:
+    def _nulls(self, fields: list[Field], selections: "list[Selection]", values: dict[str, str]) -> None:
+        if not all(each.nullable for each in selections):
+            self._line("raise Mismatch")
+        names = [values[each.response_name] for each in fields]
+        self._line(f"{' = '.join(names)} = None")
+
+    def _fields(
+        self, fields: list[Field], s: str, scope: Scope | None, values: dict[str, str], *, masked: bool
+    ) -> None:
+        """Writes the fields; those that are masked record nothing."""
         noted = [each.selection for each in fields if isinstance(each, Value) and each.selection.recorded]
         for each in fields:
             if isinstance(each, Constant):
@@ -314,8 +325,19 @@ class Writer(Text):
                     self._line("raise Mismatch")
                 values[each.response_name] = repr(each.value)
             elif isinstance(each, Value):
-                values[each.response_name] = self._value(each, s, scope)
-        self._note(noted, s)
+                name = values.get(each.response_name) or self._new("v")
+                values[each.response_name] = name
+                self._value(each, name, s, scope)
+                if masked:
+                    self._mask(each, name)
+        if not masked:
+            self._note(noted, s)
+
+    def _mask(self, each: Value, v: str) -> None:
+        masking = each.selection.masking
+        assert masking is not None
+        hide = self._constant("hide", masking.form if isinstance(each.shape, Leaf) else masking.hide)
+        self._line(f"{f'if {v} is not None: ' if each.shape.nullable else ''}{v} = {hide}({v})")
 
     def _note(self, noted: "list[Selection]", s: str) -> None:
         if noted:
@@ -327,7 +349,7 @@ class Writer(Text):
         """Writes a section, which was decided and loaded before. `admitted` says if its source was asked."""
         number = len(self._sections)
         reached = self._reached.setdefault(id(node), len(self._reached))
-        self._sections.append(SectionOf(each.selection, reached, each.is_plain))
+        self._sections.append(SectionOf(each.selection, each.node.type, reached, each.is_plain))
         value = self._new("s")
         if each.is_plain:
             self._owners[value] = s
@@ -337,7 +359,7 @@ class Writer(Text):
             admitted = self._new("admitted")
             self._line(f"{admitted}, {value} = section{number}[id({s})]")
         if each.selection.is_conditional or each.selection.in_abstract:
-            tally = self._count([each.selection], with_rule=False)
+            tally = self._count([each.selection])
             with self._block(f"if {admitted}:"):
                 self._line(f"yes{tally} += 1")
             with self._block("else:"):
@@ -349,12 +371,14 @@ class Writer(Text):
 
     # Values
 
-    def _value(self, each: Value, s: str, scope: Scope | None) -> str:
-        v = self._new("v")
-        self._line(f"{v} = {_read(each, s)}")
-        if each.read.way != "relay":
+    def _value(self, each: Value, v: str, s: str, scope: Scope | None) -> None:
+        if each.read.way == "relay":
+            self._relay_id(v, each.selection.type_name, f"{s}.{each.read.name}")
+        elif each.is_entry and s in self._owners:
+            self._line(f"{v} = data_{s}[{entry(each)!r}]")
+        else:
+            self._line(f"{v} = {read(each, s)}")
             self._complete(each.shape, v, scope)
-        return v
 
     def _complete(self, shape: Shape, v: str, scope: Scope | None) -> None:
         """Writes what puts the completed value in the place of `v`."""
@@ -382,103 +406,12 @@ class Writer(Text):
             self._line(f"{found}.append({each})")
         self._line(f"{v} = {found}")
 
-    def _leaf(self, leaf: Leaf, v: str) -> None:
-        inline = find_inline(leaf.type)
-        if inline is not None and not inline.completed:
-            null = f" and {v} is not None" if leaf.nullable else ""
-            self._line(f"if not ({inline.test.format(v=v)}){null}: {v} = {self._completer(leaf.type)}({v})")
-            return
-        plain = Leaf(leaf.type, nullable=False)
-        null = f"if {v} is not None: " if leaf.nullable else ""
-        self._line(f"{null}{v} = {self._leaf_expression(plain, v)}")
-
-    def _leaf_expression(self, leaf: Leaf, v: str) -> str:
-        inline, completer = find_inline(leaf.type), self._completer(leaf.type)
-        if inline is not None:
-            written = f"{(inline.completed or '{v}').format(v=v)} if {inline.test.format(v=v)} else {completer}({v})"
-        elif (members := enum_names(leaf.type)) is not None:
-            written = f"{self._constant('enum', members)}.get(id({v})) or {completer}({v})"
-        else:
-            written = f"{completer}({v})"
-        return f"None if {v} is None else ({written})" if leaf.nullable else written
-
-    def _completer(self, leaf_type: GraphQLLeafType) -> str:
-        if leaf_type not in self._leaves:
-            self._leaves[leaf_type] = self._constant("leaf", leaf_completer(leaf_type))
-        return self._leaves[leaf_type]
-
-    # The way to the objects that have sections
-
-    def _write_reach(self, root: ObjectOf) -> None:
-        with self._block("def reach(items, found):"), self._block("for s0 in items:"):
-            with self._block("try:"):
-                self._reach_object(root, "s0")
-            with self._block("except Exception:"):
-                self._line("continue  # the loop will find out and fall back")
-
-    def _reach_object(self, shape: ObjectOf, s: str) -> None:
-        if shape.abstract is None:
-            self._reach_node(shape.nodes[0], s)
-            return
-        kinds = self._classifier(shape)
-        for number, node in enumerate(shape.nodes, 1):
-            if node.has_sections:
-                with self._block(f"if ({kinds}.get(type({s})) or {kinds}.classify({s})) == {number}:"):
-                    self._reach_node(node, s)
-
-    def _reach_node(self, node: Node, s: str) -> None:
-        if id(node) in self._reached:
-            self._line(f"found[{self._reached[id(node)]}].append({s})")
-        for each in node.fields:
-            if isinstance(each, Value) and any(inner.has_sections for inner in nodes_in(each)):
-                v = self._new("v")
-                self._line(f"{v} = {_read(each, s)}")
-                self._reach_shape(each.shape, v)
-
-    def _reach_shape(self, shape: Shape, v: str) -> None:
-        if isinstance(shape, ListOf):
-            item = self._new("v")
-            with self._block(f"for {item} in {v} or ():"):
-                self._reach_shape(shape.item, item)
-        elif isinstance(shape, ObjectOf):
-            with self._block(f"if {v} is not None:"):
-                self._reach_object(shape, v)
-
-    def _count(self, selections: "list[Selection]", *, with_rule: bool) -> int:
+    def _count(self, selections: "list[Selection]", answers: Seen | None = None) -> int:
         number = len(self._tallies)
         self._tallies.append(selections)
-        self._counts += [f"yes{number}", f"no{number}", *([f"rule{number}"] if with_rule else [])]
+        parts = ["yes", "no"]
+        if answers is not None:
+            parts += [*(["rule"] if answers.full else []), *(["hid"] if answers.masked is not None else [])]
+            parts += ["told"] if answers.masked else []
+        self._counts += [f"{part}{number}" for part in parts]
         return number
-
-
-def _all_admit(answers: Iterable[str]) -> str:
-    return " and ".join(f"{answer} is not None" for answer in answers)
-
-
-def _by_guards(node: Node) -> dict[tuple[int, ...], list[Field]]:
-    found: dict[tuple[int, ...], list[Field]] = {(): []}
-    for each in node.fields:
-        if isinstance(each, Value | Constant):
-            found.setdefault(tuple(guard.index for guard in guards_of(each)), []).append(each)
-    return found
-
-
-def _guards_below(node: Node) -> "Iterator[Guard]":
-    """The guards of the node's own fields, and of what was made from the same row: sections and what is in them."""
-    for each in node.fields:
-        if isinstance(each, Value | Constant):
-            yield from guards_of(each)
-        for inner in nodes_in(each):
-            if inner.of_section:
-                yield from _guards_below(inner)
-
-
-def _read(each: Value, s: str) -> str:
-    name = each.read.name
-    if each.read.way == "relay":
-        return f"relay_id({each.selection.type_name!r}, {s}.{name})"
-    if each.is_entry:
-        return f"data_{s}.get({name[len(VALUE_PREFIX) :]!r})"
-    if name.isidentifier() and not keyword.iskeyword(name):
-        return f"{s}.{name}"
-    return f"getattr({s}, {name!r})"

@@ -36,6 +36,8 @@ class LiveLimits:
     subscriptions_of_actor: int = 100
     sockets_of_actor: int = 50
     pending_events: int = 1_000
+    # of one socket; they may also come all at once
+    messages_per_minute: int = 1_200
     init_seconds: float = 3.0
     send_seconds: float = 15.0
     # Rights are looked at anew for each event, and without events this often

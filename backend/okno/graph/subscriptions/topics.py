@@ -9,10 +9,12 @@ from uuid import UUID
 
 from okno.audit.api import record_facts
 from okno.audit.records import Outcome, Phase, Record
+from okno.audit.search import matches
 from okno.errors import Denied, NotFound
 from okno.graph.context import Context
 from okno.graph.gate import Gate
 from okno.graph.ids import parse_employee_id
+from okno.graph.journal import filter_of
 from okno.graph.subscription import Subscription
 from okno.operations.model import EVENT_TYPES, SETTLED, keys_of
 from okno.people.service import People
@@ -20,6 +22,18 @@ from okno.policy.service import Outcome as Decided
 from okno.sources.service import Sources
 
 RUN = EVENT_TYPES["operationRun"]
+# Arguments of Subscription.auditRecordAdded, by those of `filter_of`
+_FILTERS = {
+    "employee": "employee",
+    "text": "text",
+    "actor": "actor",
+    "subject": "subject",
+    "event_types": "eventTypes",
+    "outcome": "outcome",
+    "phase": "phase",
+    "team": "team",
+    "chain": "chain",
+}
 
 
 class Topic(Protocol):
@@ -51,8 +65,7 @@ class AuditRecordAdded:
     """Records of the journal that the actor may read, as `Query.auditRecords` lists them."""
 
     def __init__(self, arguments: Mapping[str, Any]) -> None:
-        employee = arguments.get("employee")
-        self._subject = None if employee is None else str(parse_employee_id(str(employee)))
+        self._asked = filter_of(**{name: arguments.get(given) for name, given in _FILTERS.items()})
 
     async def check(self, context: Context) -> None:
         _admit(context.gate, "auditRecordAdded", {})
@@ -60,7 +73,7 @@ class AuditRecordAdded:
             raise Denied("The policy lets you read no records of the journal.")
 
     def wants(self, record: Record, gate: Gate) -> bool:
-        if self._subject is not None and record.subject_id != self._subject:
+        if not matches(record, self._asked):
             return False
         decision = gate.visible_rows("AuditRecord")
         if decision.outcome is Decided.CONDITIONAL:  # asked without memory: there is no end of records

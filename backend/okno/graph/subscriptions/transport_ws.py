@@ -20,8 +20,10 @@ from okno.graph.errors import INTERNAL, BadRequest, failure_body
 from okno.graph.request import read_json, read_operation
 from okno.graph.server import Answer, Operation
 from okno.graph.subscriptions.live import Caller, Live, Subscribed
+from okno.identity.http import authenticated
 from okno.identity.model import Actor
 from okno.identity.service import Identity
+from okno.limits.service import Asking
 from okno.usage.clients import HEADER as CLIENT_HEADER
 
 PROTOCOL = "graphql-transport-ws"
@@ -87,6 +89,9 @@ class _Socket:
         self._answering: set[asyncio.Task[Answer]] = set()
         self._abandoned: set[asyncio.Task[Answer]] = set()
         self._held = ExitStack()
+        self._asking = Asking.find(websocket.scope)
+        self._messages_left = float(live.limits.messages_per_minute)
+        self._messages_at = asyncio.get_running_loop().time()
 
     async def serve(self) -> None:
         """Accepts and serves the connection until either side ends it."""
@@ -146,6 +151,7 @@ class _Socket:
             message = await self._websocket.receive()
             if message["type"] == "websocket.disconnect":
                 raise _Close(None)
+            self._count_message()
             text = message.get("text")
             if text is None:
                 raise _Close(INVALID_MESSAGE, "Only text messages are understood")
@@ -154,6 +160,14 @@ class _Socket:
             except (BadRequest, UnicodeEncodeError) as error:
                 raise _Close(INVALID_MESSAGE, str(error)) from None
             await self._handle(parsed)
+
+    def _count_message(self) -> None:
+        """Each costs reading, also those that ask for nothing."""
+        most, now = self._live.limits.messages_per_minute, asyncio.get_running_loop().time()
+        refilled = self._messages_left + (now - self._messages_at) * most / 60
+        self._messages_left, self._messages_at = min(float(most), refilled) - 1, now
+        if self._messages_left < 0:
+            raise _Close(TRY_AGAIN_LATER, f"More than {most} messages in a minute")
 
     async def _handle(self, message: Any) -> None:
         kind = message.get("type") if isinstance(message, Mapping) else None
@@ -190,10 +204,14 @@ class _Socket:
         client = payload.get("client") or headers.get(CLIENT_HEADER)
         if not isinstance(authorization, str | None) or not isinstance(client, str | None):
             raise _Close(INVALID_MESSAGE, "authorization and client have to be texts")
+        authenticating = self._identity.authenticate(
+            {} if authorization else self._websocket.cookies, authorization
+        )
         try:
-            actor = await self._identity.authenticate(
-                {} if authorization else self._websocket.cookies, authorization
-            )
+            if self._asking is None:
+                actor = await authenticating
+            else:
+                actor = await authenticated(authenticating, authorization, self._asking)
             if actor is None:
                 raise Unauthenticated("Sign in, or send a bearer token.")
         except Unauthenticated as error:
@@ -271,7 +289,11 @@ class _Socket:
     async def _operate(self, operation_id: str, operation: Operation, started: Callable[[], None]) -> None:
         assert self._caller is not None
         try:
-            await self._caller.renew()
+            actor = await self._caller.renew()
+            if self._asking is not None:
+                waiting = self._asking.limits.act(actor.kind, actor.id)
+                if waiting is not None:
+                    await waiting
             opened = await self._live.open(self._caller, operation)
             if isinstance(opened, Subscribed):
                 await opened.run(lambda body: self._next(operation_id, body), started)

@@ -7,10 +7,12 @@ from typing import Any
 
 from okno.identity.model import employee_uuid
 from okno.people.folding import fold, searchable_names, searchable_phone, sort_name
+from okno.people.index.admission import HELD_OF_ALL
 from okno.people.model import PersonState
 
 Row = dict[str, Any]
 KEY_KINDS = ("login", "email", "dn")
+NAMELESS = "\U0010fffd"  # sorts behind every letter: who has no name here comes after those who have
 MAX_VALUE = 500  # characters; longer ones are cut, so that no source can swell the index
 
 _TEXTS = frozenset(
@@ -79,13 +81,26 @@ class Merger:
         self._put_keys(row, known.keys, raw)
         keys = {kind: key_value(value) for kind, value in raw.items()}
         if self._primary:
-            row |= {"vanished_at": None, "indexed_at": now, "index_run": run}
+            row |= {"vanished_at": None, "indexed_at": now, "index_run": run, "resident": True}
         elif row == known.row:
             return Merged(
                 row, changed=False, keys=keys
             )  # what follows from the rest, HR's record has derived anew
         derive(row)
         return Merged(row, differs(known.row, row), keys)
+
+    def outline(self, known: Known, record: Mapping[str, Any], now: datetime, run: int) -> Merged | None:
+        """The person after HR's record, of whom no more may be held here than who it is."""
+        number = self.personnel_number(record)
+        if number is None:
+            return None
+        row = blank(number)
+        for column in self._own:
+            if column in HELD_OF_ALL:
+                self._put(row, column, record.get(column))
+        row |= {"full_name": "", "indexed_at": now, "index_run": run, "resident": False}
+        derive(row)
+        return Merged(row, differs(known.row, row), {})
 
     def without_keys(self, known: Known) -> Merged:
         """The person after the source no longer knows them."""
@@ -126,7 +141,8 @@ class Merger:
 def blank(personnel_number: str) -> Row:
     """The row of a person of whom only the number is known."""
     nothing = dict.fromkeys((*KEY_KINDS, *sorted(_TEXTS), "state", "protected", "manager_id", "vanished_at"))
-    return {"id": employee_uuid(personnel_number), "personnel_number": personnel_number, **nothing}
+    known = {"id": employee_uuid(personnel_number), "personnel_number": personnel_number, "resident": True}
+    return {**known, **nothing}
 
 
 def derive(row: Row) -> None:
@@ -136,7 +152,7 @@ def derive(row: Row) -> None:
     row["search_email"] = fold(row["email"]).partition("@")[0] if row["email"] else None
     row["search_number"] = fold(row["personnel_number"])
     row["search_phone"] = searchable_phone(row["work_phone"], row["country"])
-    row["sort_name"] = sort_name(row["full_name"])
+    row["sort_name"] = sort_name(row["full_name"]) if row["resident"] else NAMELESS + row["personnel_number"]
     row["gone"] = row["state"] == PersonState.DISMISSED or row["vanished_at"] is not None
 
 

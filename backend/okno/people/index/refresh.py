@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -12,8 +12,9 @@ import structlog
 from okno.clock import Clock
 from okno.errors import ConfigurationError, Conflict
 from okno.identity.model import employee_uuid
-from okno.people.index.merge import Known, Merged, Merger
-from okno.people.index.store import Counts, IndexStore, Run, Session
+from okno.people.index.admission import Admission, NobodyBarred, Residency
+from okno.people.index.merge import Known, Merged, Merger, clean
+from okno.people.index.store import Counts, IndexStore, Run, Session, hold_pages
 from okno.people.model import IndexState, Progress, SourceReport
 from okno.sources.errors import SourceError
 from okno.sources.model import ScanPage
@@ -50,7 +51,17 @@ class Scanner(Protocol):
 class Refresh:
     """One call of `People.refresh_index`."""
 
-    def __init__(self, db: Database, sources: Scanner, clock: Clock) -> None:
+    def __init__(
+        self,
+        db: Database,
+        sources: Scanner,
+        clock: Clock,
+        *,
+        admission: Admission | None = None,
+        residency: Residency | None = None,
+    ) -> None:
+        self._admission = admission or NobodyBarred()
+        self._residency = residency or Residency(None)
         self._db = db
         self._sources = sources
         self._clock = clock
@@ -126,23 +137,27 @@ class Refresh:
 
     async def _write_page(self, run: Run, merger: Merger, page: ScanPage) -> Counts:
         now = self._clock.now()
-        records: dict[UUID, Mapping[str, Any]] = {}
+        listed: dict[UUID, Mapping[str, Any]] = {}
         nobody = 0
         for record in page.records:
             number = merger.personnel_number(record)
             if number is None:
                 nobody += 1
             else:
-                records[employee_uuid(number)] = (
+                listed[employee_uuid(number)] = (
                     record  # the last one stands where a page lists somebody twice
                 )
         async with self._db.transaction() as session:
             await self._claim(session, run)
+            await hold_pages(
+                session
+            )  # before looking who is barred: whoever is barred later, waits for this page
+            records = await self._admitted(session, merger, listed)
             known = await self._store.load(session, list(records))
             merged: dict[UUID, Merged] = {}
             for person_id, record in records.items():
                 if (
-                    result := merger.merge(known.get(person_id, Known()), record, now, run.number)
+                    result := self._merge(merger, run, known.get(person_id, Known()), record, now)
                 ) is not None:
                     merged[person_id] = result
                 else:
@@ -153,6 +168,9 @@ class Refresh:
                 await self._store.touch(session, [i for i in merged if i not in changed], now, run)
             keys = [(i, kind, value) for i, person in merged.items() for kind, value in person.keys.items()]
             await self._store.replace_keys(session, run, list(merged), keys)
+            await self._store.drop_all_keys(
+                session, [i for i, person in changed.items() if not person["resident"]]
+            )
             counts = Counts(
                 seen=len(page.records) + page.rejected, changed=len(changed), rejected=page.rejected
             )
@@ -162,6 +180,32 @@ class Refresh:
                 counts.unmatched = nobody
             await self._store.advance(session, run, page.cursor, counts)
         return counts
+
+    async def _admitted(
+        self, session: Session, merger: Merger, records: Mapping[UUID, Mapping[str, Any]]
+    ) -> Mapping[UUID, Mapping[str, Any]]:
+        """Without those who are never taken in."""
+        numbers = {person_id: merger.personnel_number(record) for person_id, record in records.items()}
+        barred = set(
+            await self._admission.barred(
+                session, [number for number in numbers.values() if number is not None]
+            )
+        )
+        return {
+            person_id: record for person_id, record in records.items() if numbers[person_id] not in barred
+        }
+
+    def _merge(
+        self, merger: Merger, run: Run, known: Known, record: Mapping[str, Any], now: datetime
+    ) -> Merged | None:
+        """What the record makes of the person, as far as it may be held here."""
+        if run.source_id == PRIMARY:
+            if self._residency.admits(clean(record.get("country"))):
+                return merger.merge(known, record, now, run.number)
+            return merger.outline(known, record, now, run.number)
+        if known.row is not None and not self._residency.admits(known.row["country"]):
+            return Merged(known.row, changed=False, keys={})
+        return merger.merge(known, record, now, run.number)
 
     async def _finish(self, run: Run, total: Counts) -> None:
         """Settles what the reading did not list any more, and closes it."""

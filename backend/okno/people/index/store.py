@@ -228,9 +228,23 @@ class IndexStore:
             )
         )
 
+    async def drop_all_keys(self, session: AsyncSession, ids: Sequence[UUID]) -> None:
+        """Forgets by which keys any source knew these people."""
+        if ids:
+            await session.execute(delete(KeyRow).where(_KEY.c.person_id == any_(_array(ids, Uuid()))))
+
     async def settle(self, session: AsyncSession) -> None:
         """Merges the pending list of the search index and refreshes the planner's statistics (a function of the owner)."""
         await session.execute(text("SELECT people_index_settle()"))
+
+
+_PAGES_LOCK = 0x6F6B6E6F_0001  # of advisory locks in Okno's database
+
+
+async def hold_pages(session: AsyncSession, *, alone: bool = False) -> None:
+    """Held by each transaction that writes a page; `alone`: none is being written until this transaction ends."""
+    lock = func.pg_advisory_xact_lock if alone else func.pg_advisory_xact_lock_shared
+    await session.execute(select(lock(_PAGES_LOCK)))
 
 
 _KEY_TYPES = (_KEY.c.person_id.type, _KEY.c.kind.type, _KEY.c.value.type)
