@@ -79,7 +79,7 @@ def test_the_result_leads_to_its_record_in_the_journal(signed_in: SignedIn, lock
     sheet.get_by_test_id("result").get_by_role("link", name="journal").click()
     record = page.get_by_test_id("journal-record")
     expect(record.get_by_test_id("sentence")).to_contain_text("Anna Sorokina")
-    expect(record.get_by_test_id("sentence")).to_contain_text(locked["login"])
+    expect(record.get_by_test_id("sentence")).to_contain_text(locked["fullName"])
 
 
 def test_a_preview_that_no_longer_holds_is_shown_anew_and_nothing_is_done(

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from uuid import UUID
 
 import httpx
 import pytest
@@ -15,6 +16,7 @@ from okno.clock import ManualClock
 from okno.identity.access_cli import access_group
 from okno.identity.http import SessionMiddleware, identity_routes
 from okno.identity.service import Identity
+from okno.identity.store import HeldSession
 from okno.limits.service import RequestLimits
 from okno.settings import Settings
 from okno.storage.engine import Database
@@ -224,6 +226,30 @@ async def test_signing_out_everywhere_ends_all_sessions_of_the_person_and_no_oth
         assert door.recorder.types.count("session.ended_all") == 1
         for browser in browsers:
             await browser.aclose()
+
+
+async def test_no_session_slips_through_by_changing_the_team_while_all_are_ended(
+    committed_db: Database, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who stole a session could otherwise go on from team to team, until once it is not there when all are ended."""
+    async with door_of(committed_db, clock) as door, door.browser() as browser:
+        signed_in = (await browser.post("/auth/development", json={"login": "anna.sorokina"})).json()
+        sessions = door.identity._sessions
+        get = sessions.get
+
+        async def get_and_end_all(session_id: UUID) -> HeldSession:
+            held = await get(session_id)
+            await door.identity.end_access("anna.sorokina", tokens=False)
+            return held
+
+        monkeypatch.setattr(sessions, "get", get_and_end_all)
+        changed = await browser.post(
+            "/auth/team", headers={"x-okno-csrf": signed_in["csrfToken"]}, json={"team": signed_in["team"]}
+        )
+        assert changed.status_code == 401
+        assert "set-cookie" not in changed.headers
+        assert (await door.identity.end_access("anna.sorokina", tokens=False))[0] == 0
+        assert door.recorder.types.count("session.started") == 1
 
 
 async def test_an_administrator_ends_sessions_and_tokens_of_somebody(

@@ -490,6 +490,32 @@ async def test_a_server_too_slow_for_a_batch_gets_smaller_ones(
     assert _positions(server.taken) == list(range(1, len(_positions(server.taken)) + 1))
 
 
+@pytest.mark.parametrize("is_secure", [False, True])
+async def test_a_server_that_talks_without_end_holds_no_export_up(
+    exporter: Callable[..., Exporter], journal: Journal, certificates: Certificates, is_secure: bool
+) -> None:
+    await _sign_in(journal, 2)
+    given_up = threading.Event()
+
+    def talking(line: Any) -> list[bytes]:
+        for _ in range(400):
+            line.sendall(b"x")
+            if given_up.wait(0.01):
+                break
+        return []
+
+    with peer(talking, _server_context(certificates) if is_secure else None) as server:
+        tls = tls_context(certificates.ca, None, None) if is_secure else None
+        sink = SyslogSink("localhost", server.port, tls=tls, timeout_seconds=0.1)
+        sending = exporter(sink)
+        with pytest.raises(SinkError, match="did not take messages"):
+            await sending.step()
+        given_up.set()
+        server.behave = reading
+        await _until_quiet(sending)
+        wait_until(lambda: len(_positions(server.taken)) >= 3)
+
+
 def _positions(taken: Sequence[bytes]) -> list[int]:
     """Numbers of what was taken, each once, as it came first."""
     found = [int(each[1]) for line in taken if (each := re.search(rb'position="(\d+)"', line))]

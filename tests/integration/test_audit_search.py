@@ -208,7 +208,15 @@ async def test_who_looked_at_me_holds_what_concerns_me_and_nothing_of_others(
 async def test_a_text_too_short_for_the_index_is_refused() -> None:
     assert words_of("  ") == ()
     assert words_of("ли анна") == ("ли", "анна")
-    for wrong in ("ab", "ab cd", "x" * 101, " ".join(f"word{n}" for n in range(9))):
+    for wrong in (
+        "ab",
+        "ab cd",
+        "---",
+        "%%%% ab",
+        "a-- b__",
+        "x" * 101,
+        " ".join(f"word{n}" for n in range(9)),
+    ):
         with pytest.raises(InvalidInput, match="text"):
             words_of(wrong)
 

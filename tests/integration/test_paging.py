@@ -212,9 +212,10 @@ async def test_pages_are_read_from_an_index_in_both_directions(db: Database, bac
         by_time = [record.at, record.chain_id, record.seq]
         moment = datetime(2026, 1, 1, tzinfo=UTC)
         records = await explain(by_time, (moment, UUID(int=1), 1), descending=True)
-    for plan, index in ((people, "ix_people_person_sorted"), (records, "ix_audit_record_at")):
+    # each partition of the journal has this index, under a name made by PostgreSQL
+    for plan, index in ((people, "ix_people_person_sorted"), (records, "_at_chain_id_seq_idx")):
         assert index in plan
         assert "Index Cond: (ROW" in plan
-        assert "Sort" not in plan
+        assert "->  Sort" not in plan
     assert ("Backward" in people) is backwards
     assert ("Backward" in records) is not backwards

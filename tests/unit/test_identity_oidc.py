@@ -2,7 +2,7 @@
 
 import base64
 import hashlib
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -357,5 +357,37 @@ async def test_keys_that_are_none_are_a_provider_that_does_not_answer(
     client: OidcProvider, provider: Provider, attempt: Attempt, keys: dict[str, Any]
 ) -> None:
     provider.broken = lambda request: httpx.Response(200, json=keys) if request.url.path == "/jwks" else None
+    with pytest.raises(Unavailable):
+        await client.finish(attempt, answered(attempt))
+
+
+async def test_an_answer_without_end_is_read_only_so_far(
+    client: OidcProvider, provider: Provider, attempt: Attempt
+) -> None:
+    sent = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal sent
+        while True:
+            sent += 65_536
+            assert sent <= 2 * 1024 * 1024, "it is still being read"
+            yield b" " * 65_536
+
+    for path in ("/.well-known/openid-configuration", "/token", "/jwks"):
+        sent = 0
+        provider.broken = lambda request, path=path: (  # type: ignore[misc]
+            httpx.Response(200, content=endless()) if request.url.path == path else None
+        )
+        with pytest.raises(Unavailable):
+            await client.finish(attempt, answered(attempt))
+        assert sent > 0
+    provider.broken = lambda request: None
+    assert (await client.finish(attempt, answered(attempt))).login == "anna.sorokina"
+
+
+async def test_an_answer_nested_without_end_is_none(
+    client: OidcProvider, provider: Provider, attempt: Attempt
+) -> None:
+    provider.broken = lambda request: httpx.Response(200, content=b"[" * 500_000)
     with pytest.raises(Unavailable):
         await client.finish(attempt, answered(attempt))

@@ -148,9 +148,13 @@ class AuditOutcome(Enum):
 class AuditPhase(Enum):
     """As `Phase`, in the spelling of GraphQL."""
 
-    INTENT = strawberry.enum_value("intent", description="What is about to be done; written before the effect.")
+    INTENT = strawberry.enum_value(
+        "intent", description="What is about to be done; written before the effect."
+    )
     OUTCOME = strawberry.enum_value("outcome", description="How it ended.")
-    EVENT = strawberry.enum_value("event", description="What is said by one record, having no effect of its own.")
+    EVENT = strawberry.enum_value(
+        "event", description="What is said by one record, having no effect of its own."
+    )
 
 
 @strawberry.type(description="A kind of thing that the journal records.")

@@ -33,8 +33,9 @@ def words_of(text: str | None) -> tuple[str, ...]:
         return ()
     if len(" ".join(words)) > MAX_TEXT or len(words) > MAX_WORDS:
         raise InvalidInput(f"text has at most {MAX_TEXT} characters in {MAX_WORDS} words.", field="text")
-    if max(map(len, words)) < MIN_TEXT:
-        raise InvalidInput(f"text needs a word of {MIN_TEXT} characters or more.", field="text")
+    # an index of trigrams knows letters and digits alone: for other signs all records would be read
+    if max(sum(map(str.isalnum, word)) for word in words) < MIN_TEXT:
+        raise InvalidInput(f"text needs a word with {MIN_TEXT} letters or digits or more.", field="text")
     return words
 
 

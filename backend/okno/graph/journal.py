@@ -1,5 +1,6 @@
 """The journal's fields of Query: the searchable list, and what concerns the person who asks."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from enum import Enum
 from typing import Annotated, Any, cast
@@ -20,15 +21,29 @@ from okno.audit.api import (
 from okno.audit.records import Outcome, Phase, Place
 from okno.audit.rows import Every, Filter, Is, Rows, Some
 from okno.audit.search import MAX_TYPES, words_of
-from okno.errors import InvalidInput
+from okno.errors import Denied, InvalidInput
 from okno.graph.connections import After, Before, First, Last, page_info, window
 from okno.graph.context import Context
+from okno.graph.gate import Gate
 from okno.graph.ids import parse_employee_id, parse_id
 from okno.policy.condition import AllOf, AnyOf, Compare, Condition, Me
 from okno.policy.service import Outcome as Decided
 
 Info = strawberry.Info[Any]
 _LONGEST = 200
+# What a list narrowed by it tells of: all of these have to be readable wherever the record is
+_TOLD_BY: Mapping[str, tuple[str, ...]] = {
+    "words": ("actorName", "actorLogin", "subjectLabel", "title", "detail"),
+    "subject_id": ("subjectId",),
+    "actor_id": ("actorId",),
+    "event_types": ("eventType",),
+    "outcome": ("outcome",),
+    "phase": ("phase",),
+    "since": ("at",),
+    "until": ("at",),
+    "team": ("team",),
+    "chain": ("chain",),
+}
 
 OfEmployee = Annotated[
     strawberry.ID | None, strawberry.argument(description="Only what was done to this employee.")
@@ -99,6 +114,7 @@ async def audit_records(
     decision = context.gate.visible_rows("AuditRecord")
     if decision.outcome is Decided.DENY:
         return None
+    check_searchable(context.gate, asked)
     reach = None if decision.condition is None else rows_of(decision.condition, context.actor.id)
     page = await context.search.list_records(wanted, asked, reach)
     seal = context.cursors.sealer(of)
@@ -189,6 +205,20 @@ def filter_of(
         team=None if team is None else _short(str(team)),
         chain=None if chain is None else _uuid(str(chain), "chain"),
     )
+
+
+def check_searchable(gate: Gate, asked: Filter) -> None:
+    """Nobody narrows the journal by what they may not read: what is found would tell it.
+
+    Raises:
+        Denied: a field that the filter asks is denied or masked on records that are listed.
+    """
+    seen = gate.visible_rows("AuditRecord")
+    for name, fields in _TOLD_BY.items():
+        for field in fields if getattr(asked, name) not in (None, ()) else ():
+            decision = gate.decide("AuditRecord", field)
+            if decision.outcome is not Decided.ALLOW and decision.alternatives != seen.alternatives:
+                raise Denied(f"The policy does not let you search the journal by {field}.")
 
 
 def rows_of(condition: Condition, me: UUID | None) -> Rows:

@@ -381,6 +381,7 @@ class Identity:
             team_id=team_id,
             ends_at=held.session.ends_at,
             second_factor_at=held.session.second_factor_at,
+            continues=actor.session_id,
         )
         await self._end(actor, reason="chose another team")
         return signed_in
@@ -475,6 +476,7 @@ class Identity:
         team_id: str | None = None,
         ends_at: datetime | None = None,
         second_factor_at: datetime | None = None,
+        continues: UUID | None = None,
     ) -> SignedIn:
         replaced, reason = await self._find_replaced(replaces)
         if replaced is not None and replaced.id == account.id:
@@ -495,7 +497,10 @@ class Identity:
             "second_factor": second_factor_at is not None,
         }
         await self._recorder.event(
-            "session.started", actor, detail, effect=lambda db: self._sessions.start(db, session)
+            "session.started",
+            actor,
+            detail,
+            effect=lambda db: self._sessions.start(db, session, continues=continues),
         )
         return SignedIn(actor, session.cookie.value)
 

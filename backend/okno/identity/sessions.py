@@ -154,8 +154,19 @@ class Sessions:
         )
         return PreparedSession(row, cookie)
 
-    async def start(self, db: Any, session: PreparedSession) -> None:
-        """Adds the session, in the transaction that records it."""
+    async def start(self, db: Any, session: PreparedSession, *, continues: UUID | None = None) -> None:
+        """Adds the session, in the transaction that records it.
+
+        Args:
+            continues: the session it goes on with. Whoever ended all sessions meanwhile has ended this one too.
+
+        Raises:
+            Unauthenticated: that one has ended.
+        """
+        if continues is not None:
+            await store.lock_account(db, session.row.account_id)
+            if await store.find_session_by_id(db, continues) is None:
+                raise Unauthenticated("The session has ended. Sign in again.")
         await store.add_session(db, session.row)
 
     async def get(self, session_id: UUID) -> store.HeldSession:

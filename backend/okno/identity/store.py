@@ -101,8 +101,16 @@ async def delete_session(db: AsyncSession, session_id: UUID) -> bool:
     return await _changed(db, delete(SessionRow).where(SessionRow.id == session_id))
 
 
+async def lock_account(db: AsyncSession, account_id: UUID) -> None:
+    """Until the transaction ends, no other one that asks for this begins or ends sessions of the account."""
+    # NO KEY UPDATE: those who only refer to the account, as a sign-in does, do not wait
+    mine = select(AccountRow.id).where(AccountRow.id == account_id).with_for_update(key_share=True)
+    await db.execute(mine)
+
+
 async def delete_sessions_of(db: AsyncSession, account_id: UUID) -> int:
     """Deletes all sessions of the account; how many there were."""
+    await lock_account(db, account_id)
     result = await db.execute(delete(SessionRow).where(SessionRow.account_id == account_id))
     return cast(CursorResult[Any], result).rowcount
 

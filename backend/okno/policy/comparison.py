@@ -49,6 +49,11 @@ def compared(op: str, left: Given, right: Given) -> Requirement:
         return _among(left, right)
     wanted = op != "!="
     if isinstance(left, Constant) and isinstance(right, Constant):
+        if not wanted and {type(left.value), type(right.value)} == {int, bool}:
+            # Oso takes 0 for false here, and here only
+            raise Unreadable(
+                f"{spelled(left)} != {spelled(right)}: a number is not compared with true or false"
+            )
         return Every(()) if same(left.value, right.value) is wanted else Either(())
     row, other = (left, right) if _is_of_row(left) else (right, left)
     if not isinstance(row, Attribute) or row.kind == "Person" or _is_of_row(other):

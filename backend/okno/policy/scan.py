@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+# Of white space only what Oso skips too: it takes others for a part of a name
 _TOKEN = re.compile(
-    r"""(?:\s+|\#[^\n\r]*)*
-      (?: (?P<text>"(?:[^"\\]|\\.)*")
+    r"""(?:[ \t\r\n]+|\#[^\n\r]*)*
+      (?: (?P<text>"(?:[^"\\]|\\(?s:.))*")
       | (?P<name>[A-Za-z_][A-Za-z0-9_]*(?:::[A-Za-z0-9_]+)*)
       | (?P<number>\d+(?:\.\d+)?)
-      | (?P<sign>\?=|:=|==|!=|<=|>=|[^\s\#]) )?""",
+      | (?P<sign>\?=|:=|==|!=|<=|>=|[^ \t\r\n\#]) )?""",
     re.VERBOSE,
 )
 _NEWLINE = re.compile("\n")
@@ -122,6 +123,8 @@ def _statement(file: str, tokens: list[Token], end_offset: int) -> Statement:
             argument = []
         else:
             argument.append(token)
+    if depth:  # Oso does not see facts of levels, so that this has to be seen here
+        return Statement(file, first.line, "", (), tuple(tokens), span)
     if argument:
         arguments.append(tuple(argument))
     return Statement(file, first.line, first.text, tuple(arguments), tuple(tokens[end:]), span)

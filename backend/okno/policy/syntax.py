@@ -131,7 +131,10 @@ def constants(statement: Statement) -> tuple[Value, ...] | None:
     for argument in statement.arguments:
         if len(argument) != 1 or argument[0].kind not in ("text", "number"):
             return None
-        term = _Parser(argument).term()
+        try:
+            term = _Parser(argument).term()
+        except Unreadable:
+            return None  # whoever asks for it is refused
         if not isinstance(term, Constant):
             return None
         values.append(term.value)

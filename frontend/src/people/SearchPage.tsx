@@ -167,10 +167,10 @@ function FoundRow({ person, query, gate }: { person: Found; query: string; gate:
           </span>
         )}
       </span>
-      <span className={styles.login}>
+      <span className={styles.login} data-empty={!person.login}>
         <Marked text={person.login} field="login" {...found} />
       </span>
-      <span className={styles.phone}>
+      <span className={styles.phone} data-empty={!person.workPhone}>
         <Marked text={person.workPhone} field="workPhone" phone {...found} />
       </span>
       <span className={styles.department} title={person.department ?? undefined}>

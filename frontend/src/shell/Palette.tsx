@@ -107,7 +107,7 @@ function Person({ person, query, gate }: { person: Found; query: string; gate: G
           gate={gate}
         />
         <span className={styles.second}>
-          <Marked text={person.login} field="login" query={query} gate={gate} />
+          {person.login && <Marked text={person.login} field="login" query={query} gate={gate} />}
         </span>
       </span>
       <span className={styles.kind}>{person.department}</span>

@@ -31,7 +31,7 @@ export function LockedText({ denial }: { denial: Denial }) {
   return (
     <span className={styles.locked} title={reason} data-testid="locked">
       <Icon data={Lock} size={12} />
-      <span className="okno-visually-hidden">{i18n.t("denied.field_because", { reason })}</span>
+      <span className="okno-visually-hidden">{i18n.t("denied.field")}</span>
     </span>
   );
 }

@@ -184,7 +184,7 @@ class SyslogSink:
         found = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
         if self._network is not None:
             found = self._network.admitted(found)
-        return _Line(_connect_to(found, self._timeout))
+        return _Line(_connect_to(found, self._timeout), time.monotonic() + self._timeout * _PATIENCE)
 
 
 def _connect_to(found: Sequence[Any], timeout_seconds: float) -> socket.socket:
@@ -203,10 +203,11 @@ def _connect_to(found: Sequence[Any], timeout_seconds: float) -> socket.socket:
 
 
 class _Line:
-    """A connection that is ended in order. Each wait has the socket's timeout."""
+    """A connection that is ended in order. Each wait has the socket's timeout, and all that is received an end."""
 
-    def __init__(self, line: socket.socket) -> None:
+    def __init__(self, line: socket.socket, until: float) -> None:
         self._line = line
+        self._until = until
 
     def __enter__(self) -> "_Line":
         return self
@@ -216,9 +217,19 @@ class _Line:
 
     def secure(self, context: ssl.SSLContext, server_name: str) -> "_TlsLine":
         """The same connection under TLS."""
-        return _TlsLine(self._line, context, server_name)
+        return _TlsLine(self, context, server_name)
 
-    def send(self, data: bytes) -> int:
+    def receive(self) -> bytes:
+        """What has come, nothing at the end.
+
+        Raises:
+            TimeoutError: nothing came, or something is still coming after all this time.
+        """
+        if time.monotonic() > self._until:
+            raise TimeoutError
+        return self._line.recv(_PIECE)
+
+    def send(self, data: bytes | memoryview) -> int:
         """Gives how much of it went."""
         return self._line.send(data)
 
@@ -229,7 +240,7 @@ class _Line:
             OSError: it did not, or was reset, which is what a system does with a connection whose reader read no further.
         """
         self._line.shutdown(socket.SHUT_WR)
-        while self._line.recv(_PIECE):
+        while self.receive():
             pass
 
 
@@ -238,7 +249,7 @@ class _TlsLine:
     wait for, and our records for taken. Here what came is looked at between what is sent.
     """
 
-    def __init__(self, line: socket.socket, context: ssl.SSLContext, server_name: str) -> None:
+    def __init__(self, line: _Line, context: ssl.SSLContext, server_name: str) -> None:
         self._line = line
         self._came, self._goes = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._came, self._goes, server_hostname=server_name)
@@ -295,7 +306,7 @@ class _TlsLine:
             data = data[self._line.send(data) :]
 
     def _receive(self) -> None:
-        data = self._line.recv(_PIECE)
+        data = self._line.receive()
         if not data:
             raise ConnectionResetError("it ended without having said so")
         self._came.write(data)

@@ -14,7 +14,7 @@ from okno.errors import Denied, NotFound
 from okno.graph.context import Context
 from okno.graph.gate import Gate
 from okno.graph.ids import parse_employee_id
-from okno.graph.journal import filter_of
+from okno.graph.journal import check_searchable, filter_of
 from okno.graph.subscription import Subscription
 from okno.operations.model import EVENT_TYPES, SETTLED, keys_of
 from okno.people.service import People
@@ -71,6 +71,7 @@ class AuditRecordAdded:
         _admit(context.gate, "auditRecordAdded", {})
         if context.gate.visible_rows("AuditRecord").outcome is Decided.DENY:
             raise Denied("The policy lets you read no records of the journal.")
+        check_searchable(context.gate, self._asked)
 
     def wants(self, record: Record, gate: Gate) -> bool:
         if not matches(record, self._asked):
