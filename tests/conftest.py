@@ -8,9 +8,11 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
+import structlog
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
@@ -32,6 +34,19 @@ class Cloned:
     app_url: str
     owner_url: str
     superuser_url: str
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _loggers_follow_each_test() -> Iterator[None]:
+    """A logger used while a test logs as a process does would otherwise keep writing where that test wrote."""
+    configure = structlog.configure
+
+    def uncached(**settings: Any) -> None:
+        configure(**{**settings, "cache_logger_on_first_use": False})
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(structlog, "configure", uncached)
+        yield
 
 
 @pytest.fixture

@@ -394,8 +394,6 @@ def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
     monkeypatch.setattr(sys, "stderr", out)
     structlog.reset_defaults()
     configure_logging("DEBUG")
-    # else every logger used here would keep writing into this memory in the tests after it
-    structlog.configure(cache_logger_on_first_use=False)
     yield out
     root.handlers[:] = handlers
     structlog.reset_defaults()

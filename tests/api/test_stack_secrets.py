@@ -3,11 +3,13 @@
 import asyncio
 import json
 import logging
+import os
 import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 from uuid import uuid4
 
 import asyncpg
@@ -80,7 +82,8 @@ class Provoked:
         handlers = root.handlers[:]
         environment = {"OKNO_DATA_DIR": str(self.stack.data_dir), "PORT": str(self.stack.port)}
         try:
-            done = CliRunner().invoke(main, arguments, env=environment)
+            with patch.dict(os.environ):  # the command takes over the addresses of the running stack
+                done = CliRunner().invoke(main, arguments, env=environment)
         finally:
             root.handlers[:] = handlers
             structlog.reset_defaults()

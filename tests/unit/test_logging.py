@@ -23,8 +23,6 @@ def stderr(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
     monkeypatch.setattr(sys, "stderr", out)
     structlog.reset_defaults()
     configure_logging("INFO")
-    # else every logger used here would keep writing into this memory in the tests after it
-    structlog.configure(cache_logger_on_first_use=False)
     yield out
     root.handlers[:] = handlers
     structlog.reset_defaults()
